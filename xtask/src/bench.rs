@@ -1,0 +1,12 @@
+//! `cargo xtask bench`: speed and memory of the release binary, written to `docs/benchmarks.md`.
+
+use crate::test::{pytest, release_binary};
+use anyhow::Result;
+
+pub(crate) fn run(only: Option<&str>) -> Result<()> {
+    release_binary()?;
+    match only {
+        Some(name) => pytest(&["benches", "-s", "-k", name]),
+        None => pytest(&["benches", "-s"]),
+    }
+}

@@ -1,0 +1,55 @@
+//! `cargo xtask test`: everything that CI runs, in the order in which a failure is cheapest to find.
+
+use crate::process::{cargo, command, root, run as run_command};
+use crate::{faults, fuzz, setup, verify};
+use anyhow::{Result, bail};
+use std::time::Instant;
+
+const FUZZ_SECONDS: u32 = 60;
+
+pub(crate) fn run(only: Option<&str>) -> Result<()> {
+    let parts: &[(&str, fn() -> Result<()>)] = &[
+        ("setup", setup::run),
+        ("verify", verify::run),
+        ("rust", rust),
+        ("clients", clients),
+        ("fuzz", || fuzz::run(FUZZ_SECONDS)),
+        ("powercut", || faults::run(false)),
+    ];
+    if let Some(name) = only.filter(|name| !parts.iter().any(|(part, _)| part == name)) {
+        bail!("no part named {name}; there are: {}", parts.iter().map(|(part, _)| *part).collect::<Vec<_>>().join(", "));
+    }
+    let mut times = Vec::new();
+    for (name, part) in parts.iter().filter(|(part, _)| only.is_none_or(|name| name == *part)) {
+        let start = Instant::now();
+        part()?;
+        times.push(format!("{name} {} s", start.elapsed().as_secs()));
+    }
+    println!("all passed: {}", times.join(", "));
+    Ok(())
+}
+
+/// Unit, simulation and in-process tests of every crate, and the tests of the binary with Rust's own Kafka clients.
+fn rust() -> Result<()> {
+    run_command(cargo(&["test", "--workspace", "--locked"]))
+}
+
+/// The release binary under real clients and beside a real Apache Kafka.
+fn clients() -> Result<()> {
+    release_binary()?;
+    pytest(&["tests/clients"])
+}
+
+/// Builds what users run.
+pub(crate) fn release_binary() -> Result<()> {
+    run_command(cargo(&["build", "--release", "--locked", "--package", "dohle"]))
+}
+
+/// Runs pytest in the environment of the Python clients.
+pub(crate) fn pytest(arguments: &[&str]) -> Result<()> {
+    let python = setup::python();
+    let mut pytest = command(&python.to_string_lossy(), &["-m", "pytest", "-q", "--durations=10", "-p", "no:cacheprovider"]);
+    pytest.args(arguments);
+    pytest.env("DOHLE_BINARY", root().join("target/release/dohle"));
+    run_command(pytest)
+}

@@ -1,0 +1,11 @@
+//! `cargo xtask verify`: every check that needs no running broker. Writes nothing.
+
+use crate::process::{cargo, run as run_command};
+use crate::tidy;
+use anyhow::Result;
+
+pub(crate) fn run() -> Result<()> {
+    run_command(cargo(&["fmt", "--all", "--check"]))?;
+    tidy::run()?;
+    run_command(cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]))
+}
