@@ -1,0 +1,161 @@
+"""The files: Apache's dump tool reads every one that we write, and either side opens what the other wrote."""
+
+import pathlib
+import re
+import shutil
+
+import pytest
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+from harness import kafka as apache
+from harness.node import dohle
+
+CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]
+
+
+def produce(address, topic, values, **config):
+    producer = Producer({"bootstrap.servers": address, **{key.replace("_", "."): value for key, value in config.items()}})
+    for value in values:
+        producer.produce(topic, value, key=b"k", partition=0)
+        producer.poll(0)
+    assert producer.flush(60) == 0
+
+
+def read_all(address, topic, **config):
+    settings = {key.replace("_", "."): value for key, value in config.items()}
+    consumer = Consumer(
+        {"bootstrap.servers": address, "group.id": "unused", "enable.auto.commit": False, "enable.partition.eof": True, **settings}
+    )
+    consumer.assign([TopicPartition(topic, 0, 0)])
+    values = []
+    while True:
+        message = consumer.poll(30)
+        assert message is not None
+        if message.error():
+            break
+        values.append((message.offset(), message.value()))
+    consumer.close()
+    return values
+
+
+def dump(files, *arguments):
+    return apache.tool("DumpLogSegments", "--files", ",".join(map(str, files)), *arguments).stdout
+
+
+def write_every_codec(address, topic):
+    """2,000 records in each codec, in small segments."""
+    for codec in CODECS:
+        produce(address, topic, [b"%s %d " % (codec.encode(), number) + b"x" * 200 for number in range(2000)], compression_type=codec)
+
+
+def segments(node, topic, ending):
+    return sorted((node.data / f"{topic}-0").glob(f"*{ending}"))
+
+
+def test_apache_reads_every_file_that_we_write(make_node):
+    node = make_node().start()
+    dohle(
+        "topics", "--create", "--topic", "files", "--bootstrap-server", node.address,
+        "--config", "segment.bytes=200000", "--config", "index.interval.bytes=4096",
+    )  # fmt: skip
+    write_every_codec(node.address, "files")
+    assert node.stop() == 0
+    logs = segments(node, "files", ".log")
+    assert len(logs) > 3
+    dumped = dump(logs, "--deep-iteration", "--print-data-log")
+    assert len(re.findall(r"^\| offset: ", dumped, re.MULTILINE)) == 10_000
+    assert "isvalid: false" not in dumped and "Found" not in dumped
+    for codec in CODECS:
+        assert f"compresscodec: {codec}" in dumped
+    for ending in (".index", ".timeindex"):
+        files = segments(node, "files", ending)
+        assert len(files) == len(logs)
+        shown = dump(files, "--index-sanity-check")
+        assert shown.count("passed sanity check") == len(files), shown
+        shown = dump(files, "--verify-index-only")
+        assert "Mismatches" not in shown and "Found timestamp mismatch" not in shown, shown
+        assert sum(path.stat().st_size for path in files) > 0
+    snapshots = segments(node, "files", ".snapshot")
+    assert "producerId: " in dump(snapshots[-1:])
+    epochs = (node.data / "files-0/leader-epoch-checkpoint").read_text().split("\n")
+    assert epochs[:2] == ["0", "1"] and epochs[2] == "0 0"
+    assert re.fullmatch(r"version: 0\ntopic_id: [\w-]{22}\n?", (node.data / "files-0/partition.metadata").read_text())
+
+
+def test_our_dump_says_what_apaches_says(make_node):
+    node = make_node().start()
+    dohle("topics", "--create", "--topic", "files", "--bootstrap-server", node.address)
+    write_every_codec(node.address, "files")
+    assert node.stop() == 0
+    logs = ",".join(map(str, segments(node, "files", ".log")))
+    ours = dohle("dump-log", "--deep-iteration", "--print-data-log", "--files", logs).stdout
+    theirs = dump(segments(node, "files", ".log"), "--deep-iteration", "--print-data-log")
+    assert [line for line in ours.splitlines() if "offset: " in line.lower()] == [
+        line for line in theirs.splitlines() if "offset: " in line.lower()
+    ]
+
+
+@pytest.fixture(scope="module")
+def kafka_directory(tmp_path_factory):
+    """A partition that a real Kafka wrote, with transactions that committed and that aborted; and the directory of its unclean twin."""
+    real = apache.Kafka(tmp_path_factory.mktemp("kafka-files"), log_segment_bytes="1048576").start()
+    apache.tool(
+        "TopicCommand", "--bootstrap-server", real.address, "--create", "--topic", "files", "--partitions", 1,
+        "--config", "segment.bytes=1048576",
+    )  # fmt: skip
+    write_every_codec(real.address, "files")
+    producer = Producer({"bootstrap.servers": real.address, "transactional.id": "t1"})
+    producer.init_transactions(60)
+    for outcome in ("aborted", "committed", "aborted"):
+        producer.begin_transaction()
+        for number in range(10):
+            producer.produce("files", f"{outcome} {number}".encode(), partition=0)
+        producer.flush(60)
+        producer.abort_transaction(60) if outcome == "aborted" else producer.commit_transaction(60)
+    folder = tmp_path_factory.mktemp("copies")
+    shutil.copytree(real.data / "files-0", folder / "unclean")
+    real.stop()
+    shutil.copytree(real.data / "files-0", folder / "clean")
+    return folder
+
+
+@pytest.mark.parametrize("state", ["clean", "unclean"])
+def test_we_open_what_kafka_wrote(make_node, kafka_directory, state):
+    node = make_node().start()
+    dohle("topics", "--create", "--topic", "files", "--bootstrap-server", node.address)
+    node.stop() if state == "clean" else node.kill()
+    bring_along(kafka_directory / state, node.data / "files-0")
+    node.start()
+    everything = read_all(node.address, "files", isolation_level="read_uncommitted")
+    assert len(everything) == 10_030
+    committed = read_all(node.address, "files", isolation_level="read_committed")
+    assert len(committed) == 10_010 and not any(value.startswith(b"aborted") for _, value in committed)
+    produce(node.address, "files", [b"and on it goes"])
+    assert read_all(node.address, "files")[-1][1] == b"and on it goes"
+
+
+def test_kafka_opens_what_we_wrote(make_node, tmp_path):
+    node = make_node().start()
+    dohle("topics", "--create", "--topic", "files", "--bootstrap-server", node.address, "--config", "segment.bytes=1048576")
+    write_every_codec(node.address, "files")
+    expected = read_all(node.address, "files")
+    assert node.stop() == 0
+    real = apache.Kafka(tmp_path / "kafka").start()
+    try:
+        apache.tool("TopicCommand", "--bootstrap-server", real.address, "--create", "--topic", "files", "--partitions", 1)
+        real.stop()
+        bring_along(node.data / "files-0", real.data / "files-0")
+        real.start()
+        assert read_all(real.address, "files") == expected
+    finally:
+        real.kill()
+
+
+def bring_along(source: pathlib.Path, target: pathlib.Path):
+    """Puts the files of a partition in the place of another's; the topic id stays that of the target."""
+    for path in target.iterdir():
+        if path.name != "partition.metadata":
+            path.unlink()
+    for path in source.iterdir():
+        if path.name != "partition.metadata":
+            shutil.copy(path, target / path.name)
