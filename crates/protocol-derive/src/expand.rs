@@ -186,6 +186,7 @@ fn schema_const(message: &Message) -> TokenStream {
     let fields = message.fields.iter().map(|field| {
         let (name, ty) = (field.name.to_string(), &field.ty);
         let (versions, nullable) = (range(field.versions), range(field.nullable));
+        let never_flexible = field.never_flexible;
         let tag = field.tag.map_or_else(
             || quote!(::core::option::Option::None),
             |tag| quote!(::core::option::Option::Some(#tag)),
@@ -197,6 +198,7 @@ fn schema_const(message: &Message) -> TokenStream {
                 versions: #versions,
                 nullable: #nullable,
                 tag: #tag,
+                never_flexible: #never_flexible,
             }
         }
     });
@@ -211,10 +213,10 @@ fn schema_const(message: &Message) -> TokenStream {
 }
 
 fn version_guard(message: &Message, error: &TokenStream) -> Option<TokenStream> {
-    let unsupported = version_in(message.versions?)?;
+    let Versions { first, last } = message.versions?;
     let name = message.name.to_string();
     Some(quote! {
-        if !(#unsupported) {
+        if !(#first..=#last).contains(&version) {
             return ::core::result::Result::Err(::dohle_protocol::wire::#error::UnsupportedVersion { message: #name, version });
         }
     })

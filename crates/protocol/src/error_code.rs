@@ -3,12 +3,12 @@
 use std::fmt;
 
 macro_rules! error_codes {
-    ($($variant:ident = $code:literal, $name:literal, $retriable:ident, $message:literal;)*) => {
+    ($($(#[$attribute:meta])? $variant:ident = $code:literal, $name:literal, $retriable:ident, $message:literal;)*) => {
         /// What a response says about a request, or a part of it.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
         #[repr(i16)]
         pub enum ErrorCode {
-            $(#[doc = $message] $variant = $code,)*
+            $(#[doc = $message] $(#[$attribute])? $variant = $code,)*
         }
 
         impl ErrorCode {
@@ -51,6 +51,7 @@ macro_rules! error_codes {
 
 error_codes! {
     UnknownServerError = -1, "UNKNOWN_SERVER_ERROR", fatal, "The broker failed in a way that has no code of its own.";
+    #[default]
     None = 0, "NONE", fatal, "No error.";
     OffsetOutOfRange = 1, "OFFSET_OUT_OF_RANGE", fatal, "The offset lies outside the log.";
     CorruptMessage = 2, "CORRUPT_MESSAGE", retriable, "The batch does not match its checksum, or its structure is broken.";
@@ -194,12 +195,6 @@ impl ErrorCode {
 
     pub fn is_none(self) -> bool {
         self == ErrorCode::None
-    }
-}
-
-impl Default for ErrorCode {
-    fn default() -> ErrorCode {
-        ErrorCode::None
     }
 }
 

@@ -132,7 +132,11 @@ pub fn uuid_from_base64(text: &str) -> Option<uuid::Uuid> {
     let mut value: u128 = 0;
     for (position, character) in text.bytes().enumerate() {
         let six_bits = BASE64_URL.iter().position(|&c| c == character)? as u128;
-        value = if position == 21 { value << 2 | six_bits >> 4 } else { value << 6 | six_bits };
+        value = if position == 21 {
+            value << 2 | six_bits >> 4
+        } else {
+            value << 6 | six_bits
+        };
     }
     Some(uuid::Uuid::from_u128(value))
 }

@@ -37,6 +37,8 @@ pub struct FieldSchema {
     /// Where null is allowed, given that `kind` is nullable at all.
     pub nullable: VersionRange,
     pub tag: Option<u32>,
+    /// The field keeps classic lengths in flexible versions.
+    pub never_flexible: bool,
 }
 
 /// Inclusive; empty if `first > last`.

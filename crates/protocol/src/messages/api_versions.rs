@@ -71,3 +71,23 @@ pub struct FinalizedFeatureKey {
     pub min_version_level: i16,
     pub unknown_tagged_fields: TaggedFields,
 }
+
+impl ApiVersionsRequest {
+    /// Name and version of the client software begin and end with a letter or digit, with dots and dashes at most between (KIP-511).
+    pub fn has_valid_client(&self, version: i16) -> bool {
+        version < 3 || (is_software_name(&self.client_software_name) && is_software_name(&self.client_software_version))
+    }
+}
+
+impl ApiVersionsResponse {
+    /// Leaves out what older clients cannot read: before version 4 a feature cannot start at level 0 (KAFKA-17011).
+    pub fn fit_features(&mut self, version: i16) {
+        self.supported_features.retain(|feature| version >= 4 || feature.min_version > 0);
+    }
+}
+
+fn is_software_name(name: &str) -> bool {
+    let name = name.as_bytes();
+    let edge = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+    edge(name.first()) && edge(name.last()) && name.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'))
+}

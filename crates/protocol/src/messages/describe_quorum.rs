@@ -76,6 +76,7 @@ pub struct ReplicaState {
     #[field(versions = "2+")]
     pub replica_directory_id: Uuid,
     pub log_end_offset: i64,
+    /// Milliseconds on the clock of the leader; -1 if unknown.
     #[field(versions = "1+", default = -1, ignorable)]
     pub last_fetch_timestamp: i64,
     #[field(versions = "1+", default = -1, ignorable)]

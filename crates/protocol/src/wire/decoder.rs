@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{DecodeError, varint};
+use super::DecodeError;
 use crate::limits;
 
 /// A cursor over one message. Byte strings come out as slices of the same buffer.
@@ -119,30 +119,21 @@ impl Decoder {
         self.array().map(i64::from_be_bytes)
     }
 
+    /// Seven bits a byte, least significant first. Overlong forms are read, values of more than 32 bits are not.
     #[inline]
     pub fn unsigned_varint(&mut self) -> Result<u32, DecodeError> {
-        let value = self.varint_of(varint::BYTES_MAX_32)?;
-        u32::try_from(value).map_err(|_| DecodeError::Varint)
-    }
-
-    /// A zigzag varint of 32 bits, as in records.
-    #[inline]
-    pub fn varint(&mut self) -> Result<i32, DecodeError> {
-        self.unsigned_varint().map(varint::zigzag_decode_i32)
-    }
-
-    /// A zigzag varint of 64 bits, as in records.
-    #[inline]
-    pub fn varlong(&mut self) -> Result<i64, DecodeError> {
-        self.varint_of(varint::BYTES_MAX_64).map(varint::zigzag_decode_i64)
-    }
-
-    #[inline]
-    fn varint_of(&mut self, bytes_max: usize) -> Result<u64, DecodeError> {
-        let rest = &self.bytes[self.position..self.end];
-        let (value, length) = varint::read(rest, bytes_max)?;
-        self.position += length;
-        Ok(value)
+        let mut value = 0;
+        for shift in [0, 7, 14, 21, 28] {
+            let [byte] = self.array()?;
+            if shift == 28 && byte > 0x0f {
+                break;
+            }
+            value |= u32::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return Ok(value);
+            }
+        }
+        Err(DecodeError::Varint)
     }
 
     /// The length of a byte string; `None` for null.

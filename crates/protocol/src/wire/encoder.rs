@@ -2,7 +2,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{EncodeError, varint};
+use super::EncodeError;
 use crate::limits;
 
 /// The output of an [`Encoder`]: chunks to be written one after the other.
@@ -91,30 +91,14 @@ impl Encoder {
         }
     }
 
+    /// Seven bits a byte, least significant first.
     #[inline]
-    pub fn unsigned_varint(&mut self, value: u32) {
-        self.unsigned_varlong(u64::from(value));
-    }
-
-    #[inline]
-    fn unsigned_varlong(&mut self, mut value: u64) {
+    pub fn unsigned_varint(&mut self, mut value: u32) {
         while value >= 0x80 {
             self.tail.put_u8(value as u8 | 0x80);
             value >>= 7;
         }
         self.tail.put_u8(value as u8);
-    }
-
-    /// A zigzag varint of 32 bits, as in records.
-    #[inline]
-    pub fn varint(&mut self, value: i32) {
-        self.unsigned_varint(varint::zigzag_encode_i32(value));
-    }
-
-    /// A zigzag varint of 64 bits, as in records.
-    #[inline]
-    pub fn varlong(&mut self, value: i64) {
-        self.unsigned_varlong(varint::zigzag_encode_i64(value));
     }
 
     /// The length of a byte string or the count of an array; `None` for null.
