@@ -1,0 +1,3 @@
+//! Configuration keys: what a key is, and what a topic's keys are.
+
+pub mod key;
