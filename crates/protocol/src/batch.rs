@@ -197,6 +197,11 @@ pub(crate) fn attributes(
         | bit(delete_horizon, DELETE_HORIZON_BIT)
 }
 
+/// The same attributes with another codec.
+pub(crate) fn with_compression(attributes: i16, compression: Compression) -> i16 {
+    attributes & !COMPRESSION_BITS | i16::from(compression.id())
+}
+
 /// The sequence number `records` after `sequence`; after the largest comes zero.
 pub fn increment_sequence(sequence: i32, records: i32) -> i32 {
     // Sequence numbers count modulo 2^31.
@@ -208,11 +213,16 @@ pub fn decrement_sequence(sequence: i32, records: i32) -> i32 {
     sequence.wrapping_sub(records) & i32::MAX
 }
 
+/// CRC-32C, the checksum of batches and of the files beside them.
+pub fn crc32c(bytes: &[u8]) -> u32 {
+    crc32c::crc32c(bytes)
+}
+
 /// Compares the checksum of the batch that `batch` consists of with its bytes.
 pub fn verify_crc(batch: &[u8]) -> Result<(), BatchError> {
     assert!(batch.len() >= HEADER_BYTES, "only what has a header has a checksum");
     let stored = i32_at(batch, CRC_AT) as u32;
-    let computed = crc32c::crc32c(&batch[ATTRIBUTES_AT..]);
+    let computed = crc32c(&batch[ATTRIBUTES_AT..]);
     if stored == computed {
         Ok(())
     } else {
@@ -243,7 +253,7 @@ pub fn patch_timestamps(batch: &mut [u8], timestamp_type: TimestampType, max_tim
 
 /// Writes the checksum of what `batch` now holds.
 pub(crate) fn patch_crc(batch: &mut [u8]) {
-    let crc = crc32c::crc32c(&batch[ATTRIBUTES_AT..]);
+    let crc = crc32c(&batch[ATTRIBUTES_AT..]);
     batch[CRC_AT..ATTRIBUTES_AT].copy_from_slice(&crc.to_be_bytes());
 }
 

@@ -184,7 +184,7 @@ impl RecordBatchBuilder {
     pub fn build(self) -> Bytes {
         // An empty batch has nothing to compress, and readers do not expect a codec's frame in it.
         let compression = if self.is_empty() { Compression::None } else { self.compression };
-        let mut bytes = if compression == Compression::None {
+        let bytes = if compression == Compression::None {
             self.buffer
         } else {
             let mut compressed = Vec::with_capacity(HEADER_BYTES + self.buffer.len() / 2);
@@ -195,7 +195,7 @@ impl RecordBatchBuilder {
         let stamped = self.timestamp_type == TimestampType::LogAppendTime;
         let header = BatchHeader {
             base_offset: self.base_offset,
-            batch_length: i32::try_from(bytes.len() - LOG_OVERHEAD_BYTES).expect("a batch is smaller than 2 GiB"),
+            batch_length: 0,
             partition_leader_epoch: self.leader_epoch,
             magic: MAGIC,
             crc: 0,
@@ -214,10 +214,24 @@ impl RecordBatchBuilder {
             base_sequence: self.base_sequence,
             record_count: self.record_count,
         };
-        bytes[..HEADER_BYTES].copy_from_slice(&header.to_bytes());
-        batch::patch_crc(&mut bytes);
-        Bytes::from(bytes)
+        finish(bytes, header)
     }
+}
+
+/// The batch of `header` with another codec; `records` are its records, uncompressed.
+pub fn recompress(header: &BatchHeader, records: &[u8], codec: Compression, level: Option<i32>) -> Bytes {
+    let mut bytes = vec![0; HEADER_BYTES];
+    compress(codec, level, records, &mut bytes);
+    let attributes = batch::with_compression(header.attributes, codec);
+    finish(bytes, BatchHeader { attributes, ..*header })
+}
+
+/// Puts the header, with length and checksum, before the records in `bytes`.
+fn finish(mut bytes: Vec<u8>, header: BatchHeader) -> Bytes {
+    let batch_length = i32::try_from(bytes.len() - LOG_OVERHEAD_BYTES).expect("a batch is smaller than 2 GiB");
+    bytes[..HEADER_BYTES].copy_from_slice(&BatchHeader { batch_length, ..header }.to_bytes());
+    batch::patch_crc(&mut bytes);
+    Bytes::from(bytes)
 }
 
 fn body_len(timestamp_delta: i64, offset_delta: i32, key: Option<&[u8]>, value: Option<&[u8]>, headers: &[Header]) -> usize {

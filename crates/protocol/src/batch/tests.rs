@@ -111,9 +111,9 @@ fn w9_every_flipped_bit_under_the_checksum_is_found() {
 
 #[test]
 fn w14_codecs_5_to_7_are_unknown() {
-    for id in 5..8 {
+    for id in 5i16..8 {
         let header = BatchHeader {
-            attributes: i16::from(id),
+            attributes: id,
             ..BatchHeader::parse(&batch_of(1)).unwrap()
         };
         assert_eq!(header.compression(), Err(BatchError::Codec(id as u8)));

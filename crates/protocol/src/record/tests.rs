@@ -89,7 +89,7 @@ fn w11_a_count_that_does_not_fit_the_bytes_is_an_error_and_reserves_nothing() {
         })
     );
     assert_eq!(decode(&forged(-1, &payload)), Err(RecordError::Count { declared: -1, found: 0 }));
-    assert_eq!(decode(&forged(2, &payload)), Err(RecordError::TrailingBytes(7)));
+    assert_eq!(decode(&forged(2, &payload)), Err(RecordError::TrailingBytes(8)));
     assert_eq!(decode(&forged(4, &payload)), Err(RecordError::Count { declared: 4, found: 3 }));
     assert_eq!(decode(&forged(0, &[])), Ok(vec![]));
 }
