@@ -1,0 +1,51 @@
+//! The metadata quorum: who votes, who leads, who lags.
+
+use dohle_protocol::messages::describe_quorum::{DescribeQuorumRequest, Node, ReplicaState, RequestPartitionData, RequestTopicData};
+
+use super::Admin;
+use crate::error::ClientError;
+
+const METADATA_TOPIC: &str = "__cluster_metadata";
+
+#[derive(Debug, Clone)]
+pub struct QuorumDescription {
+    pub leader_id: i32,
+    pub leader_epoch: i32,
+    pub high_watermark: i64,
+    pub voters: Vec<ReplicaState>,
+    pub observers: Vec<ReplicaState>,
+    pub nodes: Vec<Node>,
+}
+
+impl Admin {
+    pub async fn describe_quorum(&self) -> Result<QuorumDescription, ClientError> {
+        let partition = RequestPartitionData {
+            partition_index: 0,
+            ..Default::default()
+        };
+        let topic = RequestTopicData {
+            topic_name: METADATA_TOPIC.to_owned(),
+            partitions: vec![partition],
+            ..Default::default()
+        };
+        let response = self
+            .cluster
+            .call_controller(&DescribeQuorumRequest {
+                topics: vec![topic],
+                ..Default::default()
+            })
+            .await?;
+        ClientError::check(response.error_code, response.error_message)?;
+        let partition = response.topics.into_iter().flat_map(|topic| topic.partitions).next();
+        let partition = partition.ok_or_else(|| ClientError::Incomplete("the server's answer describes no quorum".to_owned()))?;
+        ClientError::check(partition.error_code, partition.error_message)?;
+        Ok(QuorumDescription {
+            leader_id: partition.leader_id,
+            leader_epoch: partition.leader_epoch,
+            high_watermark: partition.high_watermark,
+            voters: partition.current_voters,
+            observers: partition.observers,
+            nodes: response.nodes,
+        })
+    }
+}

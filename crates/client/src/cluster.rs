@@ -1,0 +1,269 @@
+//! Which connection leads to which node, and the newest metadata.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dohle_protocol::error_code::ErrorCode;
+use dohle_protocol::messages::metadata::{MetadataRequest, MetadataRequestTopic};
+use dohle_protocol::{ApiKey, Request};
+use parking_lot::{Mutex, RwLock};
+use tokio::time::Instant;
+
+use crate::cluster_metadata::{ClusterMetadata, Leader, TopicPartition};
+use crate::config::ClientConfig;
+use crate::connection::Connection;
+use crate::error::ClientError;
+
+/// One per client; shared by its producer, consumer and admin.
+pub struct Cluster {
+    config: ClientConfig,
+    connections: Mutex<HashMap<Target, Arc<Slot>>>,
+    metadata: RwLock<Arc<ClusterMetadata>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Target {
+    /// Index into `bootstrap.servers`.
+    Bootstrap(usize),
+    Node(i32),
+}
+
+/// Locked while dialling, so that a node is dialled once at a time.
+type Slot = tokio::sync::Mutex<Option<Arc<Connection>>>;
+
+/// Which topics a metadata request asks about.
+#[derive(Debug, Clone, Copy)]
+pub enum Topics<'a> {
+    All,
+    None,
+    Named { names: &'a [Arc<str>], create_missing: bool },
+}
+
+impl Cluster {
+    /// Connects to the first bootstrap server that answers, and learns the brokers. Tries each server once:
+    /// an address that is wrong should say so at once.
+    pub async fn connect(config: ClientConfig) -> Result<Arc<Cluster>, ClientError> {
+        let cluster = Cluster {
+            config,
+            connections: Mutex::new(HashMap::new()),
+            metadata: RwLock::new(Arc::new(ClusterMetadata::empty())),
+        };
+        cluster.refresh(Topics::None).await?;
+        Ok(Arc::new(cluster))
+    }
+
+    pub fn config(&self) -> &ClientConfig {
+        &self.config
+    }
+
+    pub fn metadata(&self) -> Arc<ClusterMetadata> {
+        self.metadata.read().clone()
+    }
+
+    /// Asks any node, and returns what is now known.
+    pub async fn refresh(&self, topics: Topics<'_>) -> Result<Arc<ClusterMetadata>, ClientError> {
+        let connection = self.any().await?;
+        let request = metadata_request(topics, connection.version_of(ApiKey::Metadata)?);
+        let response = connection.call(&request).await?;
+        let mut metadata = self.metadata.write();
+        let base = if matches!(topics, Topics::All) {
+            ClusterMetadata::empty()
+        } else {
+            (**metadata).clone()
+        };
+        *metadata = Arc::new(base.updated(response));
+        Ok(metadata.clone())
+    }
+
+    /// An open connection to any node: one that exists, else a known broker, else a bootstrap server.
+    pub async fn any(&self) -> Result<Arc<Connection>, ClientError> {
+        let slots: Vec<Arc<Slot>> = self.connections.lock().values().cloned().collect();
+        for slot in slots {
+            let open = slot
+                .try_lock()
+                .ok()
+                .and_then(|slot| slot.clone())
+                .filter(|connection| !connection.is_closed());
+            if let Some(connection) = open {
+                return Ok(connection);
+            }
+        }
+        let nodes: Vec<i32> = self.metadata().brokers.keys().copied().collect();
+        let targets = nodes
+            .into_iter()
+            .map(Target::Node)
+            .chain((0..self.config.bootstrap_servers.len()).map(Target::Bootstrap));
+        let mut failures: Vec<String> = Vec::new();
+        for target in targets {
+            match self.connection(target).await {
+                Ok(connection) => return Ok(connection),
+                Err(ClientError::Unreachable { address, reason }) => failures.push(format!("{address} ({reason})")),
+                Err(error) if error.is_retriable() => failures.push(error.to_string()),
+                Err(error) => return Err(error),
+            }
+        }
+        failures.dedup();
+        Err(ClientError::Unreachable {
+            address: failures.join(", "),
+            reason: "no server is left to try".to_owned(),
+        })
+    }
+
+    /// An open connection to one broker.
+    pub async fn node(&self, id: i32) -> Result<Arc<Connection>, ClientError> {
+        self.connection(Target::Node(id)).await
+    }
+
+    async fn connection(&self, target: Target) -> Result<Arc<Connection>, ClientError> {
+        let slot = self.connections.lock().entry(target).or_default().clone();
+        let mut slot = slot.lock().await;
+        if let Some(connection) = slot.as_ref().filter(|connection| !connection.is_closed()) {
+            return Ok(connection.clone());
+        }
+        let connection = Arc::new(Connection::open(&self.address_of(target)?, &self.config).await?);
+        *slot = Some(connection.clone());
+        Ok(connection)
+    }
+
+    fn address_of(&self, target: Target) -> Result<String, ClientError> {
+        match target {
+            Target::Bootstrap(index) => Ok(self.config.bootstrap_servers[index].clone()),
+            Target::Node(id) => match self.metadata().brokers.get(&id) {
+                Some(broker) => Ok(broker.address()),
+                None => Err(ClientError::Unreachable {
+                    address: format!("node {id}"),
+                    reason: "the cluster does not list it".to_owned(),
+                }),
+            },
+        }
+    }
+
+    /// Who leads the partition, from the cache or from a fresh answer.
+    pub async fn leader(&self, partition: &TopicPartition) -> Result<Leader, ClientError> {
+        if let Some(leader) = self.metadata().leader(partition) {
+            return Ok(leader);
+        }
+        let names = [partition.topic.clone()];
+        let metadata = self
+            .refresh(Topics::Named {
+                names: &names,
+                create_missing: false,
+            })
+            .await?;
+        metadata.leader(partition).ok_or_else(|| no_leader(&metadata, partition))
+    }
+
+    /// Waits until the topic has partitions, which may include its creation.
+    pub async fn wait_for_topic(
+        &self,
+        name: &Arc<str>,
+        create_missing: bool,
+        wait_max: Duration,
+    ) -> Result<Arc<ClusterMetadata>, ClientError> {
+        let deadline = Instant::now() + wait_max;
+        let mut failures = 0;
+        loop {
+            let metadata = self.metadata();
+            if metadata.topic(name).is_some_and(|topic| !topic.partitions.is_empty()) {
+                return Ok(metadata);
+            }
+            let names = [name.clone()];
+            let error = match self
+                .refresh(Topics::Named {
+                    names: &names,
+                    create_missing,
+                })
+                .await
+            {
+                Ok(metadata) => match metadata.topics.get(name) {
+                    Some(topic) if topic.error == ErrorCode::None && !topic.partitions.is_empty() => continue,
+                    Some(topic) => ClientError::refused(topic.error.code(), None),
+                    None => ClientError::refused(ErrorCode::UnknownTopicOrPartition.code(), None),
+                },
+                Err(error) => error,
+            };
+            failures += 1;
+            let wait = self.config.backoff().after(failures);
+            if !error.is_retriable() {
+                return Err(error);
+            }
+            if Instant::now() + wait >= deadline {
+                return Err(ClientError::Incomplete(format!(
+                    "Topic {name} not present in metadata after {} ms: {error}",
+                    wait_max.as_millis()
+                )));
+            }
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// Sends to any node, retrying what may succeed later, within `default.api.timeout.ms`.
+    pub async fn call_any<R: Request>(&self, request: &R) -> Result<R::Response, ClientError> {
+        self.retry(async || self.any().await?.call(request).await).await
+    }
+
+    /// Sends to the controller as the brokers name it; in KRaft any broker forwards to the active one.
+    pub async fn call_controller<R: Request>(&self, request: &R) -> Result<R::Response, ClientError> {
+        self.retry(async || self.controller().await?.call(request).await).await
+    }
+
+    pub async fn call_node<R: Request>(&self, id: i32, request: &R) -> Result<R::Response, ClientError> {
+        self.retry(async || self.node(id).await?.call(request).await).await
+    }
+
+    async fn controller(&self) -> Result<Arc<Connection>, ClientError> {
+        let metadata = self.metadata();
+        match metadata.brokers.contains_key(&metadata.controller_id) {
+            true => self.node(metadata.controller_id).await,
+            false => self.any().await,
+        }
+    }
+
+    /// Runs `attempt` until it succeeds, fails for good, or the time is up.
+    pub async fn retry<T>(&self, mut attempt: impl AsyncFnMut() -> Result<T, ClientError>) -> Result<T, ClientError> {
+        let deadline = Instant::now() + self.config.api_timeout;
+        let mut failures = 0;
+        loop {
+            let error = match attempt().await {
+                Ok(value) => return Ok(value),
+                Err(error) => error,
+            };
+            failures += 1;
+            let wait = self.config.backoff().after(failures);
+            if !error.is_retriable() || Instant::now() + wait >= deadline {
+                return Err(error);
+            }
+            tracing::debug!("attempt {failures} failed, the next in {} ms: {error}", wait.as_millis());
+            tokio::time::sleep(wait).await;
+        }
+    }
+}
+
+fn metadata_request(topics: Topics<'_>, version: i16) -> MetadataRequest {
+    let topic = |name: &Arc<str>| MetadataRequestTopic {
+        name: Some(name.to_string()),
+        ..Default::default()
+    };
+    let (topics, create_missing) = match topics {
+        Topics::All => (None, false),
+        Topics::None => (Some(Vec::new()), false),
+        Topics::Named { names, create_missing } => (Some(names.iter().map(topic).collect()), create_missing),
+    };
+    // Older versions cannot refuse the creation.
+    let allow_auto_topic_creation = create_missing || version < 4;
+    MetadataRequest {
+        topics,
+        allow_auto_topic_creation,
+        ..Default::default()
+    }
+}
+
+fn no_leader(metadata: &ClusterMetadata, partition: &TopicPartition) -> ClientError {
+    let code = match metadata.topics.get(&partition.topic) {
+        Some(topic) if topic.error != ErrorCode::None => topic.error,
+        Some(topic) if topic.partitions.iter().any(|p| p.index == partition.partition) => ErrorCode::LeaderNotAvailable,
+        _ => ErrorCode::UnknownTopicOrPartition,
+    };
+    ClientError::refused(code.code(), None)
+}

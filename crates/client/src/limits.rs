@@ -1,0 +1,16 @@
+//! Every bound of the client that is not a configuration key of Kafka.
+
+/// Largest answer that is read; the default `fetch.max.bytes` is 50 MiB, and one batch may exceed it.
+pub const RESPONSE_BYTES_MAX: i32 = 256 * 1024 * 1024;
+
+/// An answer is not given more memory than this before its bytes arrive.
+pub const RESPONSE_BYTES_RESERVED: usize = 1024 * 1024;
+
+/// Requests that wait to be written to one connection; a caller beyond waits.
+pub const REQUESTS_QUEUED_MAX: usize = 64;
+
+/// What one compressed batch may unpack to.
+pub const BATCH_BYTES_UNPACKED_MAX: usize = 1024 * 1024 * 1024;
+
+/// Fetched, not yet consumed answers kept per partition: one being read, one ahead.
+pub const FETCHED_PER_PARTITION_MAX: usize = 2;
