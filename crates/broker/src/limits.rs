@@ -1,4 +1,39 @@
 //! Every bound of this crate, in one place.
 
+use std::time::Duration;
+
 /// Requests of one connection that may be in the works together.
-pub(crate) const IN_FLIGHT_PER_CONNECTION: usize = 64;
+pub(crate) const IN_FLIGHT_PER_CONNECTION_MAX: usize = 64;
+
+/// Requests up to this size are gathered in a buffer that serves the connection's next requests too; larger ones get their own memory.
+pub(crate) const SHARED_READ_BUFFER_BYTES: usize = 32 << 10;
+
+/// Requests up to this size are copied out of the shared buffer, so that they do not keep it alive.
+pub(crate) const COPIED_REQUEST_BYTES_MAX: usize = 4 << 10;
+
+/// With less room than this left in the shared buffer, a new one is begun instead of reading in small pieces.
+pub(crate) const READ_BYTES_MIN: usize = 4 << 10;
+
+/// Memory for a request beyond the shared buffer grows from this size, by doubling, as its bytes arrive.
+pub(crate) const LARGE_REQUEST_BYTES_FIRST: usize = 1 << 20;
+
+/// A connection that stays silent for this long in the middle of a request is closed.
+pub(crate) const HALF_REQUEST_SILENCE_MAX: Duration = Duration::from_secs(30);
+
+/// No further request of a connection is begun while this much of its answers waits to be written.
+pub(crate) const UNWRITTEN_BYTES_MAX: usize = 1 << 20;
+
+/// Pieces of answers that one system call writes.
+pub(crate) const WRITE_PIECES_MAX: usize = 64;
+
+/// Connections that the kernel holds for us before they are accepted.
+pub(crate) const ACCEPT_BACKLOG: i32 = 1024;
+
+/// Pause after the kernel refused to give us a connection (usually for lack of file descriptors), which would otherwise repeat at once.
+pub(crate) const ACCEPT_ERROR_PAUSE: Duration = Duration::from_millis(100);
+
+/// What requests are still in the works at a shutdown have this long to finish.
+pub(crate) const SHUTDOWN_DRAIN_MAX: Duration = Duration::from_secs(5);
+
+/// One line of a properties file, continuations included.
+pub(crate) const PROPERTIES_LINE_BYTES_MAX: usize = 1 << 20;

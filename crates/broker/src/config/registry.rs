@@ -1,0 +1,187 @@
+//! Every configuration key that this broker acts on, besides the defaults of topics (their registry is `dohle_metadata::config::topic`).
+
+use dohle_metadata::config::key::ConfigKind::{Boolean, Int, List, String as Text};
+use dohle_metadata::config::key::{ConfigKey, ConfigKind, Dynamic};
+
+const fn key(name: &'static str, kind: ConfigKind, default: Option<&'static str>, doc: &'static str) -> ConfigKey {
+    ConfigKey::new(name, kind, default, doc)
+}
+
+/// In the order of their names.
+pub(crate) const BROKER_KEYS: &[ConfigKey] = &[
+    key(
+        "advertised.listeners",
+        List,
+        None,
+        "NAME://HOST:PORT for each listener: what clients are told to connect to. Without it a client is told the address that it dialled.",
+    ),
+    key(
+        "auto.create.topics.enable",
+        Boolean,
+        Some("true"),
+        "Whether asking for the metadata of a topic that does not exist creates it.",
+    ),
+    key(
+        "broker.id",
+        ConfigKind::int_from(-1),
+        Some("-1"),
+        "Older name of node.id; if both are set they must be equal.",
+    ),
+    key("broker.rack", Text, None, "Where this broker stands; told to clients as it is."),
+    key(
+        "connections.max.idle.ms",
+        ConfigKind::long_from(-1),
+        Some("600000"),
+        "A connection on which nothing happens for this long is closed; -1 never closes.",
+    ),
+    key(
+        "controller.listener.names",
+        List,
+        Some("CONTROLLER"),
+        "Names of listeners that belong to the controller, not to clients.",
+    ),
+    key(
+        "controller.quorum.bootstrap.servers",
+        List,
+        None,
+        "HOST:PORT of the controllers; with the one voter that is supported, this node's own.",
+    ),
+    key(
+        "controller.quorum.voters",
+        List,
+        None,
+        "ID@HOST:PORT of the quorum's voters; only this node itself is supported yet.",
+    ),
+    key(
+        "default.replication.factor",
+        Int {
+            min: 1,
+            max: i16::MAX as i32,
+        },
+        Some("1"),
+        "Replication factor of topics that are created automatically or with -1.",
+    ),
+    key("delete.topic.enable", Boolean, Some("true"), "Whether topics can be deleted."),
+    key(
+        "fetch.max.bytes",
+        ConfigKind::int_from(1024),
+        Some("57671680"),
+        "Most bytes of records in one answer to a fetch.",
+    ),
+    key(
+        "inter.broker.listener.name",
+        Text,
+        None,
+        "Name of the listener for connections among brokers; the first listener for clients if it is not set.",
+    ),
+    key(
+        "listener.security.protocol.map",
+        List,
+        Some("PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL"),
+        "NAME:PROTOCOL for each listener; PLAINTEXT is the only protocol that is supported yet. A controller's listener needs no entry.",
+    ),
+    key(
+        "listeners",
+        List,
+        Some("PLAINTEXT://localhost:9092"),
+        "NAME://HOST:PORT to listen on. localhost is 127.0.0.1 and ::1; no host is every interface. Listeners of the controller are not opened \
+         while the quorum has one voter.",
+    ),
+    key(
+        "log.dir",
+        Text,
+        Some("./dohle-data"),
+        "Directory for the logs if log.dirs is not set.",
+    ),
+    key(
+        "log.dirs",
+        List,
+        None,
+        "Directories for the logs; new partitions go to the one that holds fewest. The first also holds the metadata.",
+    ),
+    key(
+        "log.flush.offset.checkpoint.interval.ms",
+        ConfigKind::int_from(1),
+        Some("60000"),
+        "How often the recovery points are written down, from which logs are checked after a crash.",
+    ),
+    key(
+        "log.retention.check.interval.ms",
+        ConfigKind::long_from(1),
+        Some("300000"),
+        "How often logs are looked through for segments past their retention.",
+    ),
+    key(
+        "max.connections",
+        ConfigKind::int_from(0),
+        Some("2147483647"),
+        "Most connections at one time.",
+    )
+    .dynamic(Dynamic::ClusterWide),
+    key(
+        "max.connections.per.ip",
+        ConfigKind::int_from(0),
+        Some("2147483647"),
+        "Most connections at one time from one address.",
+    )
+    .dynamic(Dynamic::ClusterWide),
+    key(
+        "max.incremental.fetch.session.cache.slots",
+        ConfigKind::int_from(0),
+        Some("1000"),
+        "Most incremental fetch sessions kept; clients beyond it name all their partitions in each fetch.",
+    ),
+    key(
+        "max.request.partition.size.limit",
+        ConfigKind::int_from(1),
+        Some("2000"),
+        "Most partitions in one answer to DescribeTopicPartitions.",
+    ),
+    key(
+        "metrics.listener",
+        Text,
+        None,
+        "HOST:PORT of the HTTP port with /metrics and /health (not a key of Kafka); closed if it is not set.",
+    ),
+    key("node.id", ConfigKind::int_from(0), Some("1"), "Number of this node in its cluster."),
+    key(
+        "num.partitions",
+        ConfigKind::int_from(1),
+        Some("1"),
+        "Partitions of topics that are created automatically or with -1.",
+    ),
+    key(
+        "process.roles",
+        List,
+        Some("broker,controller"),
+        "What this process is; only broker,controller in one is supported yet.",
+    ),
+    key(
+        "producer.id.expiration.ms",
+        ConfigKind::int_from(1),
+        Some("86400000"),
+        "The sequence numbers of a producer silent for this long are forgotten.",
+    )
+    .dynamic(Dynamic::ClusterWide),
+    key(
+        "queued.max.request.bytes",
+        ConfigKind::long_from(-1),
+        Some("-1"),
+        "Most bytes of requests held in memory at one time by all connections; -1 is 256 MiB.",
+    ),
+    key(
+        "socket.request.max.bytes",
+        ConfigKind::int_from(1),
+        Some("104857600"),
+        "Most bytes of one request; a connection that sends a larger one is closed.",
+    ),
+];
+
+/// Every key that a broker acts on.
+pub(crate) fn broker_keys() -> impl Iterator<Item = ConfigKey> {
+    BROKER_KEYS.iter().copied()
+}
+
+pub(crate) fn broker_key(name: &str) -> Option<ConfigKey> {
+    broker_keys().find(|key| key.name == name)
+}

@@ -1,0 +1,136 @@
+//! The values of the broker's keys: what file and command line set, and over it what was altered while the broker ran.
+
+use super::ConfigError;
+use super::registry::{BROKER_KEYS, broker_key, broker_keys};
+use dohle_metadata::config::key::{ConfigKey, ConfigValue};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Where a value comes from, in Kafka's numbers for DescribeConfigs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    Topic = 1,
+    /// Altered for one broker.
+    DynamicBroker = 2,
+    /// Altered for all brokers.
+    DynamicDefault = 3,
+    Static = 4,
+    Default = 5,
+}
+
+/// Values by key, all checked.
+pub(crate) type Values = BTreeMap<String, String>;
+
+/// Values given at the start.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct StaticValues(Values);
+
+impl StaticValues {
+    pub(crate) fn check(values: Values) -> Result<StaticValues, ConfigError> {
+        for (name, value) in &values {
+            if let Some(key) = broker_key(name) {
+                key.parse(value)?;
+            }
+        }
+        Ok(StaticValues(values))
+    }
+
+    /// What was given, without spaces around it.
+    pub(crate) fn explicit(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(|value| value.trim())
+    }
+
+    /// The value, or the default; `None` if there is neither, or if the value is empty.
+    pub(crate) fn optional(&self, name: &str) -> Option<&str> {
+        self.explicit(name)
+            .or(broker_key(name).and_then(|key| key.default))
+            .filter(|value| !value.is_empty())
+    }
+
+    /// For keys that have a default.
+    pub(crate) fn text(&self, name: &str) -> &str {
+        self.optional(name).unwrap_or_default()
+    }
+}
+
+/// All keys of one broker at one time; replaced as a whole when one is altered.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    /// Most specific first.
+    layers: [(Source, Values); 3],
+    pub(crate) auto_create_topics: bool,
+    pub(crate) delete_topics: bool,
+    pub(crate) num_partitions: i32,
+    pub(crate) default_replication_factor: i16,
+    pub(crate) fetch_max_bytes: i32,
+    pub(crate) fetch_sessions_max: usize,
+    pub(crate) described_partitions_max: usize,
+    pub(crate) request_bytes_max: usize,
+    /// `None`: our own default.
+    pub(crate) queued_request_bytes_max: Option<usize>,
+    pub(crate) connections_max: usize,
+    pub(crate) connections_per_ip_max: usize,
+    /// `None`: for ever.
+    pub(crate) connection_idle_max: Option<Duration>,
+    pub(crate) producer_id_expiration: Duration,
+    pub(crate) retention_check_interval: Duration,
+    pub(crate) checkpoint_interval: Duration,
+}
+
+impl Settings {
+    pub(crate) fn resolve(at_start: &StaticValues, for_all_brokers: Values, for_this_broker: Values) -> Settings {
+        let layers = [
+            (Source::DynamicBroker, for_this_broker),
+            (Source::DynamicDefault, for_all_brokers),
+            (Source::Static, at_start.0.clone()),
+        ];
+        let value = |name: &str| -> ConfigValue {
+            let key = BROKER_KEYS
+                .iter()
+                .find(|key| key.name == name)
+                .expect("the name of a registered key");
+            let given = layers.iter().find_map(|(_, values)| values.get(name));
+            let text = given
+                .map(String::as_str)
+                .or(key.default)
+                .expect("only keys with a default are resolved");
+            key.parse(text).expect("values are checked before they are stored")
+        };
+        let boolean = |name: &str| value(name).as_bool().expect("a boolean");
+        let number = |name: &str| value(name).as_long().expect("a number");
+        let size = |name: &str| usize::try_from(number(name)).unwrap_or_default();
+        let milliseconds = |name: &str| Duration::from_millis(u64::try_from(number(name)).unwrap_or_default());
+        Settings {
+            auto_create_topics: boolean("auto.create.topics.enable"),
+            delete_topics: boolean("delete.topic.enable"),
+            num_partitions: number("num.partitions") as i32,
+            default_replication_factor: number("default.replication.factor") as i16,
+            fetch_max_bytes: number("fetch.max.bytes") as i32,
+            fetch_sessions_max: size("max.incremental.fetch.session.cache.slots"),
+            described_partitions_max: size("max.request.partition.size.limit"),
+            request_bytes_max: size("socket.request.max.bytes"),
+            queued_request_bytes_max: usize::try_from(number("queued.max.request.bytes")).ok(),
+            connections_max: size("max.connections"),
+            connections_per_ip_max: size("max.connections.per.ip"),
+            connection_idle_max: (number("connections.max.idle.ms") >= 0).then(|| milliseconds("connections.max.idle.ms")),
+            producer_id_expiration: milliseconds("producer.id.expiration.ms"),
+            retention_check_interval: milliseconds("log.retention.check.interval.ms"),
+            checkpoint_interval: milliseconds("log.flush.offset.checkpoint.interval.ms"),
+            layers,
+        }
+    }
+
+    /// What is set for a key, most specific first, its default last.
+    pub(crate) fn values_of(&self, key: &ConfigKey) -> Vec<(Source, &str)> {
+        let set = self
+            .layers
+            .iter()
+            .filter_map(|(source, values)| Some((*source, values.get(key.name)?.trim())));
+        set.chain(key.default.map(|default| (Source::Default, default))).collect()
+    }
+
+    /// What was altered for all brokers.
+    pub(crate) fn for_all_brokers(&self) -> &Values {
+        &self.layers[1].1
+    }
+}
