@@ -1,0 +1,34 @@
+//! Every bound of this crate, in one place.
+
+/// Bytes that one read returns at most, unless a single batch is larger and the reader asked for at least one.
+pub const READ_BYTES_MAX: usize = 1 << 20;
+
+/// Bytes read in one piece where a segment is scanned (recovery, index rebuild, search by time).
+pub const SCAN_CHUNK_BYTES: usize = 1 << 20;
+
+/// No batch is larger: its length field is what a reader allocates by, so garbage must not make it large.
+pub const BATCH_BYTES_MAX: usize = 1 << 30;
+
+/// Small files (checkpoints, snapshots, `meta.properties`) beyond this are taken as corrupt instead of being read.
+pub const SMALL_FILE_BYTES_MAX: u64 = 64 << 20;
+
+/// File descriptors that idle logs may keep open between them.
+pub const OPEN_FILES_MAX: usize = 1024;
+
+/// Threads that call `fdatasync` for one log directory.
+pub const SYNC_THREADS_MAX: usize = 16;
+
+/// From this many dirty logs on, one `syncfs` replaces one `fdatasync` per file.
+pub const SYNCFS_FROM_LOGS: usize = 50;
+
+/// Bytes of decompressed records that a search by time accepts from one batch.
+pub const DECOMPRESSED_BYTES_MAX: usize = 128 << 20;
+
+/// A batch that a client sends compressed may decompress to this much, or to the topic's `max.message.bytes` if that is more.
+pub const PRODUCED_BYTES_DECOMPRESSED_MAX: usize = 64 << 20;
+
+/// Records of one batch whose faults are reported one by one.
+pub const RECORD_ERRORS_MAX: usize = 100;
+
+/// Producers that one log remembers.
+pub const PRODUCERS_MAX: usize = 50_000;
