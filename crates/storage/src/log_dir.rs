@@ -1,0 +1,306 @@
+//! A log directory: its lock, its identity, the logs in it, and the checkpoints that tell how far each of them is known to be durable.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use dohle_protocol::id::{BrokerId, Offset, PartitionIndex, TopicId, uuid_to_base64};
+use uuid::Uuid;
+
+use crate::checkpoint::{self, OffsetCheckpoint};
+use crate::disk::{DirEntry, Disk, EntryKind};
+use crate::file_name;
+use crate::meta_properties::{MetaProperties, MetaPropertiesError};
+use crate::partition_log::LogIdentity;
+use crate::recovery::OpenState;
+
+const LOCK: &str = ".lock";
+const CLEAN_SHUTDOWN: &str = ".kafka_cleanshutdown";
+const RECOVERY_POINTS: &str = "recovery-point-offset-checkpoint";
+const LOG_STARTS: &str = "log-start-offset-checkpoint";
+const HIGH_WATERMARKS: &str = "replication-offset-checkpoint";
+/// The metadata log lives in the directory, but belongs to the quorum.
+const METADATA_LOG_DIR: &str = "__cluster_metadata-0";
+const DELETE_SUFFIX: &str = "-delete";
+const STRAY_SUFFIX: &str = "-stray";
+/// Longest file name there is.
+const NAME_BYTES_MAX: usize = 255;
+
+/// An open log directory. The lock is held until this is dropped.
+#[derive(Debug)]
+pub struct LogDir {
+    disk: Arc<dyn Disk>,
+    path: PathBuf,
+    meta: MetaProperties,
+    clean_shutdown: bool,
+    logs: Vec<FoundLog>,
+    _lock: LockGuard,
+}
+
+struct LockGuard(#[expect(dead_code, reason = "held for what happens when it is dropped")] Box<dyn Send + Sync>);
+
+impl std::fmt::Debug for LockGuard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("locked")
+    }
+}
+
+/// A log found in the directory, and how to open it.
+#[derive(Debug, Clone)]
+pub struct FoundLog {
+    pub dir: PathBuf,
+    /// The topic id is zero if `partition.metadata` is missing or damaged.
+    pub identity: LogIdentity,
+    pub open_state: OpenState,
+    /// From the checkpoint; zero if unknown. May lie beyond the end of the log after a crash.
+    pub high_watermark: Offset,
+}
+
+/// What the checkpoints record about one log.
+#[derive(Debug, Clone)]
+pub struct LogPositions {
+    pub topic: Arc<str>,
+    pub partition: PartitionIndex,
+    pub recovery_point: Offset,
+    pub log_start: Offset,
+    pub high_watermark: Offset,
+}
+
+/// Why a log directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum LogDirError {
+    #[error("{}: {source}", path.display())]
+    Io { path: PathBuf, source: io::Error },
+    #[error("{} is in use by another process, which holds {LOCK}", path.display())]
+    Locked { path: PathBuf },
+    #[error(transparent)]
+    Meta(#[from] MetaPropertiesError),
+    #[error("{} holds logs but no meta.properties; restore the file, or run format on an empty directory", path.display())]
+    MetaMissing { path: PathBuf },
+    #[error("{} belongs to cluster {found}, not to {expected}", path.display())]
+    ClusterId { path: PathBuf, found: String, expected: String },
+    #[error("{} belongs to node {found}, not to {expected}", path.display())]
+    NodeId {
+        path: PathBuf,
+        found: BrokerId,
+        expected: BrokerId,
+    },
+}
+
+impl LogDir {
+    /// Takes a directory into use: locks it, compares its identity or gives it one, and finds its logs. Directories marked for deletion are
+    /// removed; what is none of ours stays untouched.
+    pub fn open(disk: Arc<dyn Disk>, path: &Path, cluster_id: &str, node_id: BrokerId) -> Result<LogDir, LogDirError> {
+        let path = path.to_owned();
+        let failed = |source: io::Error| LogDirError::Io {
+            path: path.clone(),
+            source,
+        };
+        disk.create_dir(&path).map_err(failed)?;
+        let lock = disk
+            .lock(&path.join(LOCK))
+            .map_err(failed)?
+            .ok_or_else(|| LogDirError::Locked { path: path.clone() })?;
+        let entries = disk.list(&path).map_err(failed)?;
+        let meta = identify(&*disk, &path, &entries, cluster_id, node_id)?;
+        let clean_shutdown = take_clean_shutdown_marker(&*disk, &path).map_err(failed)?;
+        let logs = find_logs(&*disk, &path, entries, clean_shutdown);
+        Ok(LogDir {
+            disk,
+            path,
+            meta,
+            clean_shutdown,
+            logs,
+            _lock: LockGuard(lock),
+        })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub fn meta(&self) -> &MetaProperties {
+        &self.meta
+    }
+
+    /// Whether the last user of the directory closed all logs. The marker that said so is gone: it holds for this start only.
+    pub fn clean_shutdown(&self) -> bool {
+        self.clean_shutdown
+    }
+
+    /// The logs that were found when the directory was opened; empty when asked again.
+    pub fn take_logs(&mut self) -> Vec<FoundLog> {
+        std::mem::take(&mut self.logs)
+    }
+
+    /// Where the log of a partition is, or would be.
+    pub fn partition_dir(&self, topic: &str, partition: PartitionIndex) -> PathBuf {
+        self.path.join(format!("{topic}-{partition}"))
+    }
+
+    /// Replaces the three checkpoints durably. Logs that are not named are forgotten.
+    pub fn write_checkpoints(&self, logs: &[LogPositions]) -> io::Result<()> {
+        let write = |name: &str, offset: fn(&LogPositions) -> Offset| {
+            let text = checkpoint::encode_offsets(logs.iter().map(|log| (&*log.topic, log.partition, offset(log))));
+            self.disk.replace(&self.path.join(name), &text)
+        };
+        write(RECOVERY_POINTS, |log| log.recovery_point)?;
+        write(LOG_STARTS, |log| log.log_start)?;
+        write(HIGH_WATERMARKS, |log| log.high_watermark)
+    }
+
+    /// Makes everything durable and says so with the marker. All logs have been closed before ([`crate::PartitionLog::close_clean`]).
+    pub fn mark_clean_shutdown(&self) -> io::Result<()> {
+        self.disk.sync_file_system(&self.path)?;
+        self.disk
+            .replace(&self.path.join(CLEAN_SHUTDOWN), br#"{"version":0,"brokerEpoch":-1}"#)
+    }
+
+    /// Puts aside a log that no longer belongs here, for a person to look at.
+    pub fn set_aside(&self, dir: &Path) -> io::Result<PathBuf> {
+        let target = renamed(dir, STRAY_SUFFIX);
+        self.disk.rename(dir, &target)?;
+        Ok(target)
+    }
+}
+
+/// `topic-0` becomes `topic-0.<unique>-delete`, with the topic cut short if the name would be too long.
+pub(crate) fn renamed_for_deletion(dir: &Path) -> PathBuf {
+    renamed(dir, DELETE_SUFFIX)
+}
+
+fn renamed(dir: &Path, suffix: &str) -> PathBuf {
+    let name = dir.file_name().unwrap_or_default().to_string_lossy();
+    let unique = format!(".{}{suffix}", Uuid::new_v4().simple());
+    let (topic, partition) = name.rsplit_once('-').unwrap_or((&name, "0"));
+    let room = NAME_BYTES_MAX - unique.len() - partition.len() - 1;
+    dir.with_file_name(format!("{}-{partition}{unique}", &topic[..topic.len().min(room)]))
+}
+
+/// The identity in the directory must be the expected one; an empty directory is given it.
+fn identify(
+    disk: &dyn Disk,
+    path: &Path,
+    entries: &[DirEntry],
+    cluster_id: &str,
+    node_id: BrokerId,
+) -> Result<MetaProperties, LogDirError> {
+    let Some(mut found) = MetaProperties::read(disk, path)? else {
+        if entries
+            .iter()
+            .any(|entry| entry.kind == EntryKind::Directory && parse_log_dir(&entry.name).is_some())
+        {
+            return Err(LogDirError::MetaMissing { path: path.to_owned() });
+        }
+        let meta = MetaProperties {
+            cluster_id: cluster_id.to_owned(),
+            node_id,
+            directory_id: Some(new_directory_id()),
+        };
+        meta.write(disk, path)?;
+        return Ok(meta);
+    };
+    if found.cluster_id != cluster_id {
+        return Err(LogDirError::ClusterId {
+            path: path.to_owned(),
+            found: found.cluster_id,
+            expected: cluster_id.to_owned(),
+        });
+    }
+    if found.node_id != node_id {
+        return Err(LogDirError::NodeId {
+            path: path.to_owned(),
+            found: found.node_id,
+            expected: node_id,
+        });
+    }
+    if found.directory_id.is_none() {
+        found.directory_id = Some(new_directory_id());
+        found.write(disk, path)?;
+    }
+    Ok(found)
+}
+
+/// Random; never one of the small numbers that Kafka reserves, and never one whose text begins with a dash.
+fn new_directory_id() -> Uuid {
+    loop {
+        let id = Uuid::new_v4();
+        if !uuid_to_base64(&id).starts_with('-') {
+            return id;
+        }
+    }
+}
+
+/// The marker is removed, durably, before anything in the directory changes: it must not survive into the next crash.
+fn take_clean_shutdown_marker(disk: &dyn Disk, path: &Path) -> io::Result<bool> {
+    let marker = path.join(CLEAN_SHUTDOWN);
+    if disk.len(&marker)?.is_none() {
+        return Ok(false);
+    }
+    disk.remove_file(&marker)?;
+    disk.sync_dir(path)?;
+    Ok(true)
+}
+
+fn find_logs(disk: &dyn Disk, path: &Path, entries: Vec<DirEntry>, clean_shutdown: bool) -> Vec<FoundLog> {
+    let read = |name: &str| checkpoint::read_offsets(disk, &path.join(name));
+    let (recovery_points, log_starts, high_watermarks) = (read(RECOVERY_POINTS), read(LOG_STARTS), read(HIGH_WATERMARKS));
+    let mut logs = Vec::new();
+    for entry in entries {
+        let dir = path.join(&entry.name);
+        if entry.kind == EntryKind::File || entry.name == METADATA_LOG_DIR {
+            continue;
+        }
+        if entry.kind == EntryKind::Directory && entry.name.ends_with(DELETE_SUFFIX) && parse_renamed(&entry.name) {
+            match disk.remove_dir(&dir) {
+                Ok(()) => tracing::info!(dir = %dir.display(), "removed a log that was marked for deletion"),
+                Err(error) => tracing::warn!(dir = %dir.display(), %error, "cannot remove a log that is marked for deletion"),
+            }
+            continue;
+        }
+        let Some((topic, partition)) = parse_log_dir(&entry.name).filter(|_| entry.kind == EntryKind::Directory) else {
+            tracing::warn!(path = %dir.display(), "not a log; left alone");
+            continue;
+        };
+        let topic_id = checkpoint::read_partition_metadata(disk, &dir.join(file_name::PARTITION_METADATA)).unwrap_or(TopicId::ZERO);
+        let key = (topic.to_owned(), partition);
+        let offset = |checkpoint: &OffsetCheckpoint| checkpoint.get(&key).copied();
+        logs.push(FoundLog {
+            dir,
+            identity: LogIdentity {
+                topic: topic.into(),
+                partition,
+                topic_id,
+            },
+            open_state: OpenState {
+                clean_shutdown,
+                recovery_point: offset(&recovery_points).unwrap_or_default(),
+                log_start: offset(&log_starts),
+            },
+            high_watermark: offset(&high_watermarks).unwrap_or_default(),
+        });
+    }
+    logs
+}
+
+/// Topic and partition in the name of a directory: `topic-0`, where the topic is a legal name.
+fn parse_log_dir(name: &str) -> Option<(&str, PartitionIndex)> {
+    let (topic, partition) = name.rsplit_once('-')?;
+    let legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+    let number = !partition.is_empty() && partition.bytes().all(|b| b.is_ascii_digit());
+    if topic.is_empty() || topic == "." || topic == ".." || !topic.bytes().all(legal) || !number {
+        return None;
+    }
+    Some((topic, PartitionIndex(partition.parse().ok()?)))
+}
+
+/// `topic-0.<32 hex digits>-suffix`
+fn parse_renamed(name: &str) -> bool {
+    let without_suffix = name.rsplit_once('-').map_or("", |(rest, _)| rest);
+    without_suffix
+        .rsplit_once('.')
+        .is_some_and(|(log, unique)| unique.len() == 32 && unique.bytes().all(|b| b.is_ascii_hexdigit()) && log.rsplit_once('-').is_some())
+}
+
+#[cfg(test)]
+mod tests;

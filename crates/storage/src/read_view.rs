@@ -1,0 +1,286 @@
+//! Reading: a frozen view of a log, so that reads need not hold the lock of the partition.
+
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use dohle_protocol::ErrorCode;
+use dohle_protocol::batch::{BatchError, BatchHeader, HEADER_BYTES, verify_crc};
+use dohle_protocol::id::Offset;
+
+use crate::limits;
+use crate::scan::{InvalidBatch, ScanError};
+use crate::segment::Segment;
+use crate::txn_index::{self, AbortedTxn};
+
+/// The segments and bounds of a log at one moment. Cheap to make; what is appended later may or may not be seen through it, and is kept
+/// out by the bound that a read gives.
+#[derive(Debug, Clone)]
+pub struct ReadView {
+    pub(crate) segments: Arc<Vec<Arc<Segment>>>,
+    pub(crate) log_start: Offset,
+    pub(crate) log_end: Offset,
+}
+
+/// What to read.
+#[derive(Debug, Clone, Copy)]
+pub struct ReadRequest {
+    /// The batch that contains this offset comes first, whole.
+    pub offset: Offset,
+    /// No batch that reaches this offset is returned: high watermark, last stable offset or log end offset.
+    pub upper_bound: Offset,
+    pub max_bytes: usize,
+    /// Return the first batch even if it is larger than `max_bytes`.
+    pub min_one_batch: bool,
+}
+
+/// Whole, intact batches; none if there is nothing below the bound, or the first batch does not fit.
+#[derive(Debug, Clone, Default)]
+pub struct ReadResult {
+    pub records: Bytes,
+    /// Base offset of the first batch; the requested offset if there is none.
+    pub first_offset: Offset,
+    /// Where to go on reading: the offset after the last batch returned; the requested offset if there is none.
+    pub next_offset: Offset,
+}
+
+/// Why nothing could be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    #[error("offset {offset} is out of range: the log holds {log_start} to {log_end}")]
+    OffsetOutOfRange {
+        offset: Offset,
+        log_start: Offset,
+        log_end: Offset,
+    },
+    #[error("the log is damaged near offset {offset}: {reason}")]
+    Corrupt { offset: Offset, reason: String },
+    #[error("reading the log: {0}")]
+    Io(#[from] io::Error),
+}
+
+impl ReadError {
+    pub fn error_code(&self) -> ErrorCode {
+        match self {
+            ReadError::OffsetOutOfRange { .. } => ErrorCode::OffsetOutOfRange,
+            ReadError::Corrupt { .. } => ErrorCode::CorruptMessage,
+            ReadError::Io(_) => ErrorCode::KafkaStorageError,
+        }
+    }
+
+    pub(crate) fn from_scan(error: ScanError, offset: Offset) -> ReadError {
+        match error {
+            ScanError::Io(error) => ReadError::Io(error),
+            ScanError::Invalid { .. } => ReadError::Corrupt {
+                offset,
+                reason: error.to_string(),
+            },
+        }
+    }
+}
+
+impl ReadView {
+    pub fn log_start_offset(&self) -> Offset {
+        self.log_start
+    }
+
+    pub fn log_end_offset(&self) -> Offset {
+        self.log_end
+    }
+
+    /// Reads from one segment at most. Every batch returned has been checked against its checksum: a batch that the disk has changed is an
+    /// error, never data; what lies behind it can still be read.
+    pub fn read(&self, request: ReadRequest) -> Result<ReadResult, ReadError> {
+        let ReadRequest { offset, upper_bound, .. } = request;
+        if offset < self.log_start || offset > self.log_end {
+            return Err(self.out_of_range(offset));
+        }
+        let nothing = ReadResult {
+            records: Bytes::new(),
+            first_offset: offset,
+            next_offset: offset,
+        };
+        if offset >= upper_bound.min(self.log_end) {
+            return Ok(nothing);
+        }
+        let first = self
+            .segments
+            .partition_point(|segment| segment.base_offset() <= offset)
+            .saturating_sub(1);
+        for segment in &self.segments[first..] {
+            match read_segment(segment, request) {
+                Ok(Piece::Batches(result)) => return Ok(result),
+                Ok(Piece::Refused) => return Ok(nothing),
+                // The segment ends below the offset: its last batches have been compacted away.
+                Ok(Piece::End) => {}
+                // The segment was removed while this view was held, longer than deleted files are kept.
+                Err(ScanError::Io(error)) if error.kind() == io::ErrorKind::NotFound => return Err(self.out_of_range(offset)),
+                Err(error) => return Err(ReadError::from_scan(error, offset)),
+            }
+        }
+        Ok(nothing)
+    }
+
+    /// The aborted transactions that touch the offsets from `from` up to, not including, `to`: what a reader of committed records has to
+    /// skip in that range.
+    pub fn aborted_transactions(&self, from: Offset, to: Offset) -> Vec<AbortedTxn> {
+        let first = self
+            .segments
+            .partition_point(|segment| segment.base_offset() <= from)
+            .saturating_sub(1);
+        let mut found = Vec::new();
+        for segment in &self.segments[first..] {
+            if txn_index::collect_overlapping(segment.aborted().entries(), from, to, &mut found) {
+                break;
+            }
+        }
+        found
+    }
+
+    fn out_of_range(&self, offset: Offset) -> ReadError {
+        ReadError::OffsetOutOfRange {
+            offset,
+            log_start: self.log_start,
+            log_end: self.log_end,
+        }
+    }
+}
+
+enum Piece {
+    Batches(ReadResult),
+    /// The next batch is beyond the bound or too large.
+    Refused,
+    /// No batch of this segment reaches the offset.
+    End,
+}
+
+/// An index that leads astray is rebuilt, and the read tried once more.
+fn read_segment(segment: &Segment, request: ReadRequest) -> Result<Piece, ScanError> {
+    let found = find(segment, request);
+    match found {
+        Err(ScanError::Invalid { .. }) if segment.distrust_indexes()? => find(segment, request)?,
+        found => found?,
+    }
+    .collect(request)
+}
+
+/// The bytes of a segment from some batch on that may hold the wanted offset.
+struct Window<'a> {
+    segment: &'a Segment,
+    size: u64,
+    bytes: Bytes,
+    /// Position in the file of the first byte.
+    position: u64,
+    /// The first batch that reaches the wanted offset; `None` if none does.
+    first: Option<BatchHeader>,
+}
+
+/// Finds the first batch that reaches the wanted offset, and reads ahead what is probably returned with it.
+fn find(segment: &Segment, request: ReadRequest) -> Result<Window<'_>, ScanError> {
+    let lookup = segment.lookup(request.offset)?;
+    let size = segment.size();
+    let wanted = request.max_bytes.clamp(HEADER_BYTES, limits::READ_BYTES_MAX);
+    let approach = (lookup.next_position - lookup.position) as usize;
+    let mut window = Window {
+        segment,
+        size,
+        bytes: Bytes::new(),
+        position: lookup.position,
+        first: None,
+    };
+    window.fill(wanted + approach.min(limits::READ_BYTES_MAX))?;
+    while window.position < window.size {
+        if window.bytes.len() < HEADER_BYTES {
+            window.fill(wanted)?;
+        }
+        let header = window.header()?;
+        let misled = window.position == lookup.position && header.base_offset > lookup.offset_max;
+        if misled || header.base_offset < segment.base_offset() {
+            let reason = InvalidBatch::Offsets {
+                base: header.base_offset,
+                last: header.last_offset(),
+                expected: segment.base_offset(),
+            };
+            return Err(ScanError::Invalid {
+                position: window.position,
+                reason,
+            });
+        }
+        if header.last_offset() >= request.offset {
+            window.first = Some(header);
+            break;
+        }
+        window.skip(header.size_in_bytes());
+    }
+    Ok(window)
+}
+
+impl Window<'_> {
+    /// Reads anew from the current position on.
+    fn fill(&mut self, length: usize) -> io::Result<()> {
+        let remaining = (self.size.saturating_sub(self.position)) as usize;
+        self.bytes = self.segment.log().read_at(self.position, length.min(remaining))?;
+        Ok(())
+    }
+
+    fn header(&self) -> Result<BatchHeader, ScanError> {
+        let header = BatchHeader::parse(&self.bytes).map_err(|reason| self.invalid(reason))?;
+        let remaining = (self.size - self.position) as usize;
+        if header.size_in_bytes() > remaining {
+            return Err(self.invalid(BatchError::Cut {
+                needed: header.size_in_bytes(),
+                have: remaining,
+            }));
+        }
+        Ok(header)
+    }
+
+    fn invalid(&self, reason: BatchError) -> ScanError {
+        ScanError::Invalid {
+            position: self.position,
+            reason: reason.into(),
+        }
+    }
+
+    fn skip(&mut self, length: usize) {
+        self.position += length as u64;
+        self.bytes = self.bytes.slice(length.min(self.bytes.len())..);
+    }
+
+    /// Takes as many whole batches as the request allows.
+    fn collect(mut self, request: ReadRequest) -> Result<Piece, ScanError> {
+        let Some(first) = self.first else { return Ok(Piece::End) };
+        let first_size = first.size_in_bytes();
+        if first.last_offset() >= request.upper_bound || (first_size > request.max_bytes && !request.min_one_batch) {
+            return Ok(Piece::Refused);
+        }
+        if self.bytes.len() < first_size {
+            self.fill(first_size.max(request.max_bytes.min(limits::READ_BYTES_MAX)))?;
+        }
+        let records = self.bytes.clone();
+        let bytes_max = records.len().min(request.max_bytes.max(first_size));
+        let mut taken = 0;
+        let mut next_offset = request.offset;
+        while taken < bytes_max {
+            let header = match BatchHeader::parse(&records[taken..bytes_max]) {
+                Ok(header) if taken + header.size_in_bytes() <= bytes_max && header.last_offset() < request.upper_bound => header,
+                _ if taken > 0 => break,
+                // The first batch has been seen before: someone has cut the file in between.
+                _ => return Ok(Piece::Refused),
+            };
+            let end = taken + header.size_in_bytes();
+            match verify_crc(&records[taken..end]) {
+                Ok(()) => {}
+                Err(_) if taken > 0 => break,
+                Err(reason) => return Err(self.invalid(reason)),
+            }
+            taken = end;
+            next_offset = header.next_offset();
+        }
+        Ok(Piece::Batches(ReadResult {
+            records: records.slice(..taken),
+            first_offset: first.base_offset,
+            next_offset,
+        }))
+    }
+}

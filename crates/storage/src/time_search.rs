@@ -1,0 +1,134 @@
+//! From a time to an offset.
+
+use dohle_protocol::batch::{RecordBatch, TimestampType};
+use dohle_protocol::id::{LeaderEpoch, Offset};
+use dohle_protocol::record::DecodeLimits;
+
+use crate::limits;
+use crate::read_view::{ReadError, ReadView};
+use crate::scan::{Scan, ScanError};
+use crate::segment::Segment;
+
+/// A record by its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TimestampOffset {
+    pub timestamp: i64,
+    pub offset: Offset,
+    /// Under which the record was appended; -1 if it is not known.
+    pub leader_epoch: LeaderEpoch,
+}
+
+impl ReadView {
+    /// The first record at or after the log start whose timestamp is at least `timestamp`, below `bound`.
+    pub fn offset_for_timestamp(&self, timestamp: i64, bound: Offset) -> Result<Option<TimestampOffset>, ReadError> {
+        for segment in self.segments.iter().filter(|segment| segment.size() > 0) {
+            if segment.newest()?.is_none_or(|(newest, _)| newest < timestamp) {
+                continue;
+            }
+            let found = self
+                .search_segment(segment, timestamp)
+                .map_err(|error| ReadError::from_scan(error, segment.base_offset()))?;
+            if let Some(found) = found {
+                return Ok(Some(found).filter(|found| found.offset < bound));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The first of the records with the latest timestamp below `bound`.
+    pub fn max_timestamp_offset(&self, bound: Offset) -> Result<Option<TimestampOffset>, ReadError> {
+        let mut best: Option<(i64, Offset, &Segment)> = None;
+        for segment in self.segments.iter() {
+            if let Some((timestamp, offset)) = segment.newest()?
+                && offset >= self.log_start
+                && best.is_none_or(|(newest, ..)| timestamp > newest)
+            {
+                best = Some((timestamp, offset, segment));
+            }
+        }
+        let Some((timestamp, offset, segment)) = best else {
+            return Ok(None);
+        };
+        let found = first_in_batch(segment, offset, timestamp, self.log_start).map_err(|error| ReadError::from_scan(error, offset))?;
+        Ok(found.filter(|found| found.offset < bound))
+    }
+
+    fn search_segment(&self, segment: &Segment, timestamp: i64) -> Result<Option<TimestampOffset>, ScanError> {
+        let floor = match segment.lookup_time(timestamp)? {
+            Some((indexed, offset)) if !has_batch(segment, offset, indexed)? => {
+                // An entry that does not describe the batch it names: the index is garbage.
+                if segment.distrust_indexes()? {
+                    segment.lookup_time(timestamp)?
+                } else {
+                    None
+                }
+            }
+            floor => floor,
+        };
+        let from = floor.map_or(segment.base_offset(), |(_, offset)| offset).max(self.log_start);
+        let lookup = segment.lookup(from)?;
+        let mut scan = Scan::new(&**segment.log(), lookup.position, segment.size(), segment.base_offset());
+        while let Some((_, batch)) = scan.next_batch()? {
+            if batch.header.max_timestamp >= timestamp
+                && batch.header.last_offset() >= self.log_start
+                && let Some(found) = first_at_or_after(&batch, timestamp, self.log_start)
+            {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Whether the segment has a batch that ends at `last_offset`, and this is its newest timestamp.
+fn has_batch(segment: &Segment, last_offset: Offset, timestamp: i64) -> Result<bool, ScanError> {
+    let lookup = segment.lookup(last_offset)?;
+    let mut scan = Scan::new(&**segment.log(), lookup.position, segment.size(), segment.base_offset());
+    loop {
+        match scan.next_header() {
+            Ok(Some((_, header))) if header.last_offset() < last_offset => {}
+            Ok(Some((_, header))) => return Ok(header.last_offset() == last_offset && header.max_timestamp == timestamp),
+            Ok(None) | Err(ScanError::Invalid { .. }) => return Ok(false),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn first_in_batch(segment: &Segment, offset: Offset, timestamp: i64, log_start: Offset) -> Result<Option<TimestampOffset>, ScanError> {
+    let lookup = segment.lookup(offset)?;
+    let mut scan = Scan::new(&**segment.log(), lookup.position, segment.size(), segment.base_offset());
+    while let Some((_, batch)) = scan.next_batch()? {
+        if batch.header.last_offset() >= offset {
+            return Ok(first_at_or_after(&batch, timestamp, log_start));
+        }
+    }
+    Ok(None)
+}
+
+fn first_at_or_after(batch: &RecordBatch, timestamp: i64, log_start: Offset) -> Option<TimestampOffset> {
+    let header = &batch.header;
+    let leader_epoch = header.partition_leader_epoch;
+    if header.timestamp_type() == TimestampType::LogAppendTime {
+        // All records of the batch have its time.
+        let offset = header.base_offset.max(log_start);
+        return Some(TimestampOffset {
+            timestamp: header.max_timestamp,
+            offset,
+            leader_epoch,
+        });
+    }
+    // A damaged batch is skipped: the search goes on behind it.
+    let records = batch
+        .records(DecodeLimits {
+            decompressed_bytes_max: limits::DECOMPRESSED_BYTES_MAX,
+        })
+        .ok()?;
+    records
+        .map_while(Result::ok)
+        .find(|record| record.timestamp >= timestamp && record.offset >= log_start)
+        .map(|record| TimestampOffset {
+            timestamp: record.timestamp,
+            offset: record.offset,
+            leader_epoch,
+        })
+}
