@@ -7,3 +7,8 @@
 //! Configuration keys are in [`config`].
 
 pub mod config;
+pub mod delta;
+pub mod image;
+pub mod limits;
+pub mod record;
+pub mod topic_name;

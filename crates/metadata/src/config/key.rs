@@ -29,9 +29,18 @@ pub enum Dynamic {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum ConfigKind {
     Boolean,
-    Int { min: i32, max: i32 },
-    Long { min: i64, max: i64 },
-    Double { min: f64, max: f64 },
+    Int {
+        min: i32,
+        max: i32,
+    },
+    Long {
+        min: i64,
+        max: i64,
+    },
+    Double {
+        min: f64,
+        max: f64,
+    },
     String,
     /// One of these, as they are written here.
     Enum(&'static [&'static str]),
@@ -65,7 +74,13 @@ pub struct ConfigError {
 impl ConfigKey {
     /// A key that is read once, at start.
     pub const fn new(name: &'static str, kind: ConfigKind, default: Option<&'static str>, doc: &'static str) -> ConfigKey {
-        ConfigKey { name, kind, default, dynamic: Dynamic::ReadOnly, doc }
+        ConfigKey {
+            name,
+            kind,
+            default,
+            dynamic: Dynamic::ReadOnly,
+            doc,
+        }
     }
 
     pub const fn dynamic(mut self, dynamic: Dynamic) -> ConfigKey {
@@ -77,7 +92,11 @@ impl ConfigKey {
     pub fn parse(&self, text: &str) -> Result<ConfigValue, ConfigError> {
         self.kind.parse(text).ok_or_else(|| ConfigError {
             name: self.name.to_owned(),
-            value: if self.is_sensitive() { "[hidden]".to_owned() } else { shortened(text) },
+            value: if self.is_sensitive() {
+                "[hidden]".to_owned()
+            } else {
+                shortened(text)
+            },
             allowed: self.kind.to_string(),
         })
     }
@@ -87,7 +106,8 @@ impl ConfigKey {
     /// # Panics
     /// If the default does not fit the key, which a test of each registry rules out.
     pub fn default_value(&self) -> Option<ConfigValue> {
-        self.default.map(|text| self.parse(text).expect("the default of a key fits the key"))
+        self.default
+            .map(|text| self.parse(text).expect("the default of a key fits the key"))
     }
 
     /// Whether the value must not be told to anybody.
@@ -125,22 +145,31 @@ impl ConfigKind {
         match self {
             ConfigKind::Boolean if trimmed.eq_ignore_ascii_case("true") => Some(ConfigValue::Boolean(true)),
             ConfigKind::Boolean => trimmed.eq_ignore_ascii_case("false").then_some(ConfigValue::Boolean(false)),
-            ConfigKind::Int { min, max } => {
-                trimmed.parse().ok().filter(|number| (min..=max).contains(number)).map(ConfigValue::Int)
-            }
-            ConfigKind::Long { min, max } => {
-                trimmed.parse().ok().filter(|number| (min..=max).contains(number)).map(ConfigValue::Long)
-            }
-            ConfigKind::Double { min, max } => {
-                trimmed.parse().ok().filter(|number| (min..=max).contains(number)).map(ConfigValue::Double)
-            }
+            ConfigKind::Int { min, max } => trimmed
+                .parse()
+                .ok()
+                .filter(|number| (min..=max).contains(number))
+                .map(ConfigValue::Int),
+            ConfigKind::Long { min, max } => trimmed
+                .parse()
+                .ok()
+                .filter(|number| (min..=max).contains(number))
+                .map(ConfigValue::Long),
+            ConfigKind::Double { min, max } => trimmed
+                .parse()
+                .ok()
+                .filter(|number| (min..=max).contains(number))
+                .map(ConfigValue::Double),
             ConfigKind::String => Some(ConfigValue::String(trimmed.to_owned())),
             ConfigKind::Password => Some(ConfigValue::String(text.to_owned())),
             ConfigKind::Enum(allowed) => allowed.contains(&trimmed).then(|| ConfigValue::String(trimmed.to_owned())),
             ConfigKind::List => Some(ConfigValue::List(split_list(trimmed))),
             ConfigKind::EnumList(allowed) => {
                 let items = split_list(trimmed);
-                items.iter().all(|item| allowed.contains(&item.as_str())).then_some(ConfigValue::List(items))
+                items
+                    .iter()
+                    .all(|item| allowed.contains(&item.as_str()))
+                    .then_some(ConfigValue::List(items))
             }
         }
     }
@@ -165,7 +194,11 @@ impl ConfigKind {
 
 /// The items of a list: separated by commas, without the spaces around them. An empty text is an empty list.
 pub(crate) fn split_list(text: &str) -> Vec<String> {
-    if text.is_empty() { Vec::new() } else { text.split(',').map(|item| item.trim().to_owned()).collect() }
+    if text.is_empty() {
+        Vec::new()
+    } else {
+        text.split(',').map(|item| item.trim().to_owned()).collect()
+    }
 }
 
 impl fmt::Display for ConfigKind {
@@ -186,12 +219,20 @@ impl fmt::Display for ConfigKind {
 
 fn whole_number(f: &mut fmt::Formatter<'_>, min: i64, max: i64, type_max: i64) -> fmt::Result {
     write!(f, "a whole number from {min} to {max}")?;
-    if max == type_max { f.write_str(" (the largest there is)") } else { Ok(()) }
+    if max == type_max {
+        f.write_str(" (the largest there is)")
+    } else {
+        Ok(())
+    }
 }
 
 impl ConfigValue {
     pub fn as_bool(&self) -> Option<bool> {
-        if let ConfigValue::Boolean(value) = self { Some(*value) } else { None }
+        if let ConfigValue::Boolean(value) = self {
+            Some(*value)
+        } else {
+            None
+        }
     }
 
     /// The value of an `Int` or a `Long`.
@@ -208,7 +249,11 @@ impl ConfigValue {
     }
 
     pub fn as_double(&self) -> Option<f64> {
-        if let ConfigValue::Double(value) = self { Some(*value) } else { None }
+        if let ConfigValue::Double(value) = self {
+            Some(*value)
+        } else {
+            None
+        }
     }
 
     pub fn as_str(&self) -> Option<&str> {
@@ -242,7 +287,11 @@ mod tests {
             (ConfigKind::Enum(&["x", "y"]), "y", ConfigValue::String("y".to_owned())),
             (ConfigKind::List, "a , b", ConfigValue::List(vec!["a".to_owned(), "b".to_owned()])),
             (ConfigKind::List, "", ConfigValue::List(Vec::new())),
-            (ConfigKind::EnumList(&["x", "y"]), "y,x", ConfigValue::List(vec!["y".to_owned(), "x".to_owned()])),
+            (
+                ConfigKind::EnumList(&["x", "y"]),
+                "y,x",
+                ConfigValue::List(vec!["y".to_owned(), "x".to_owned()]),
+            ),
         ];
         for (kind, text, value) in table {
             assert_eq!(key(kind).parse(text), Ok(value), "{kind:?} {text:?}");
@@ -252,10 +301,22 @@ mod tests {
     #[test]
     fn g1_a_refusal_names_key_value_and_what_is_allowed() {
         let table = [
-            (ConfigKind::int_from(14), "-1", "a whole number from 14 to 2147483647 (the largest there is)"),
-            (ConfigKind::int_from(14), "99999999999999", "a whole number from 14 to 2147483647 (the largest there is)"),
+            (
+                ConfigKind::int_from(14),
+                "-1",
+                "a whole number from 14 to 2147483647 (the largest there is)",
+            ),
+            (
+                ConfigKind::int_from(14),
+                "99999999999999",
+                "a whole number from 14 to 2147483647 (the largest there is)",
+            ),
             (ConfigKind::Long { min: -1, max: 5 }, "6", "a whole number from -1 to 5"),
-            (ConfigKind::int_from(14), "1e3", "a whole number from 14 to 2147483647 (the largest there is)"),
+            (
+                ConfigKind::int_from(14),
+                "1e3",
+                "a whole number from 14 to 2147483647 (the largest there is)",
+            ),
             (ConfigKind::Boolean, "yes", "true or false"),
             (ConfigKind::Double { min: 0.0, max: 1.0 }, "NaN", "a number from 0 to 1"),
             (ConfigKind::Enum(&["x", "y"]), "Y", "one of x, y"),
@@ -263,7 +324,10 @@ mod tests {
         ];
         for (kind, text, allowed) in table {
             let error = key(kind).parse(text).unwrap_err().to_string();
-            assert_eq!(error, format!("Invalid value {text} for configuration log.segment.bytes: it must be {allowed}."));
+            assert_eq!(
+                error,
+                format!("Invalid value {text} for configuration log.segment.bytes: it must be {allowed}.")
+            );
         }
     }
 
