@@ -1,1 +1,66 @@
-//! Placeholder.
+//! Every command-line tool, with Kafka's flags, output and exit codes.
+//!
+//! It must not know the broker: tools talk to servers through `dohle_client`, and to files through `dohle_storage` and
+//! `dohle_protocol` (dumping and formatting, offline).
+//!
+//! Start at [`run`] and [`tool`] (the list of tools); each tool is one file under [`commands`], and `arguments` says how all of
+//! them read their flags and report what is wrong.
+
+mod arguments;
+mod commands;
+mod connect;
+mod date_format;
+mod limits;
+mod output;
+mod progress;
+mod table;
+mod tool;
+mod topic_pattern;
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::ExitCode;
+
+use tool::{TOOLS, Tool};
+
+/// Runs the tool that the arguments name (the first one is the program), and returns what it exits with.
+pub fn run(arguments: Vec<OsString>) -> ExitCode {
+    start_log();
+    let program = arguments
+        .first()
+        .and_then(|path| Path::new(path).file_stem())
+        .and_then(|name| name.to_str())
+        .unwrap_or_default();
+    // Called by the name of one of Kafka's scripts.
+    if let Some(tool) = program.strip_prefix("kafka-").and_then(find) {
+        return tool.run(&arguments[1..]);
+    }
+    let Some(name) = arguments.get(1) else {
+        eprint!("{}", tool::overview());
+        return ExitCode::FAILURE;
+    };
+    match name.to_str() {
+        Some("help" | "--help" | "-h") => output::print_and_exit(&tool::overview()),
+        Some("version" | "--version" | "-V") => output::print_and_exit(&format!("dohle {}\n", env!("CARGO_PKG_VERSION"))),
+        Some(name) if find(name).is_some() => find(name).map_or(ExitCode::FAILURE, |tool| tool.run(&arguments[2..])),
+        _ => {
+            eprint!("There is no tool {name:?}.\n\n{}", tool::overview());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn find(name: &str) -> Option<&'static Tool> {
+    TOOLS.iter().find(|tool| tool.name == name)
+}
+
+/// Warnings of the client go to stderr; `DOHLE_LOG=debug` shows more.
+fn start_log() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("DOHLE_LOG").unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    // The binary may have set up its own log.
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .try_init();
+}
