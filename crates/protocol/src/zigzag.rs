@@ -20,11 +20,8 @@ pub(crate) fn put(out: &mut impl BufMut, value: i64) {
 /// Takes a 64-bit number off the front of `input`; `None` if it is cut or longer than ten bytes.
 #[inline]
 pub(crate) fn take_i64(input: &mut &[u8]) -> Option<i64> {
-    // Nearly every number in a record is below 64, so fits one byte.
-    let (&first, rest) = input.split_first()?;
-    if first < 0x80 {
-        *input = rest;
-        return Some(unzigzag(u64::from(first)));
+    if let Some(value) = take_short(input) {
+        return Some(value);
     }
     take_long(input, 10)
 }
@@ -32,14 +29,29 @@ pub(crate) fn take_i64(input: &mut &[u8]) -> Option<i64> {
 /// Takes a 32-bit number off the front of `input`; `None` if it is cut, longer than five bytes or does not fit.
 #[inline]
 pub(crate) fn take_i32(input: &mut &[u8]) -> Option<i32> {
-    let (&first, rest) = input.split_first()?;
-    if first < 0x80 {
-        *input = rest;
-        return Some(unzigzag(u64::from(first)) as i32);
+    if let Some(value) = take_short(input) {
+        return Some(value as i32);
     }
     i32::try_from(take_long(input, 5)?).ok()
 }
 
+/// One or two bytes, which is what nearly every number in a record has.
+#[inline]
+fn take_short(input: &mut &[u8]) -> Option<i64> {
+    match **input {
+        [first @ ..0x80, ref rest @ ..] => {
+            *input = rest;
+            Some(unzigzag(u64::from(first)))
+        }
+        [first, second @ ..0x80, ref rest @ ..] => {
+            *input = rest;
+            Some(unzigzag(u64::from(first & 0x7f) | u64::from(second) << 7))
+        }
+        _ => None,
+    }
+}
+
+#[cold]
 fn take_long(input: &mut &[u8], bytes_max: usize) -> Option<i64> {
     let mut value = 0u64;
     for (index, &byte) in input.iter().take(bytes_max).enumerate() {

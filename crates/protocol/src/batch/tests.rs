@@ -1,3 +1,5 @@
+//! Header, checksum and the fields that are changed in place.
+
 use bytes::BytesMut;
 
 use super::*;

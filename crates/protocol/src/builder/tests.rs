@@ -1,3 +1,5 @@
+//! What a builder writes, read back.
+
 use super::*;
 use crate::batch::RecordBatch;
 use crate::record::DecodeLimits;

@@ -1,3 +1,5 @@
+//! Round trips, caps, and compressed data that is none.
+
 use super::*;
 use proptest::prelude::*;
 

@@ -1,3 +1,5 @@
+//! Records read back, and records that cannot be.
+
 use super::*;
 use crate::batch::{self, HEADER_BYTES};
 use crate::builder::RecordBatchBuilder;

@@ -1,8 +1,11 @@
+//! What a log accepts, by row of the bad inputs and by trap.
+
 use super::*;
 use dohle_protocol::builder::RecordBatchBuilder;
 use dohle_protocol::control_record::EndTxnMarker;
 use dohle_protocol::id::{ProducerEpoch, ProducerId};
 use dohle_protocol::record::{DecodeLimits, Record};
+use proptest::prelude::*;
 
 const NOW_MS: i64 = 1_700_000_000_000;
 const CLIENT: ValidationContext = ValidationContext {
@@ -387,6 +390,31 @@ fn trap_18_the_topic_chooses_the_codec() {
                 .build();
             assert_eq!(placed.bytes, expected);
             assert_eq!(records(&placed).len(), 50);
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn hostile_bytes_are_refused_or_harmless(codec in 0u8..5, target in 0u8..5, changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4)) {
+        let [codec, target] = [codec, target].map(|id| Compression::from_id(id).unwrap());
+        let mut bytes = compressed(codec, 20).to_vec();
+        for (at, byte) in changes {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        // With a checksum that fits, as a malicious client would send it.
+        let stamped = BatchHeader::parse(&bytes).map(|header| (header.timestamp_type(), header.max_timestamp));
+        if let Ok((timestamp_type, max_timestamp)) = stamped {
+            patch_timestamps(&mut bytes, timestamp_type, max_timestamp);
+        }
+        let recompressing = LogConfig { compression: CompressionSetting::Codec(target, None), ..strict() };
+        for config in [strict(), recompressing] {
+            if let Ok(valid) = validate(Bytes::from(bytes.clone()), &config, CLIENT) {
+                let placed = valid.place(Offset(1 << 40), LeaderEpoch(1));
+                prop_assert_eq!(records(&placed).len(), placed.header.record_count as usize);
+                prop_assert_eq!(placed.header.max_timestamp, records(&placed).iter().map(|record| record.timestamp).max().unwrap());
+            }
         }
     }
 }

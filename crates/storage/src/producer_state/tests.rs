@@ -1,3 +1,5 @@
+//! Duplicates, gaps, epochs, transactions and expiry, on a log of headers.
+
 use super::*;
 use dohle_protocol::batch::RecordBatch;
 use dohle_protocol::builder::RecordBatchBuilder;
@@ -266,13 +268,15 @@ fn made_up_producer_ids_do_not_fill_the_memory() {
     assert!(known(limits::PRODUCERS_MAX as i64));
     let mut log = Log::default();
     for id in 0..limits::PRODUCERS_MAX as i64 {
+        let (producer_id, base_offset) = (ProducerId(id), Offset(id));
         log.produce_batch(BatchHeader {
-            producer_id: ProducerId(id),
+            producer_id,
+            base_offset,
             ..open
         })
         .unwrap();
     }
-    assert_eq!(log.produce_in_transaction(0, 0), Ok(0), "a duplicate of a known producer");
+    assert_eq!(log.produce_in_transaction(0, 0), Ok(7), "a duplicate of a known producer");
     assert_eq!(
         log.produce_batch(BatchHeader {
             producer_id: ProducerId(1 << 40),
