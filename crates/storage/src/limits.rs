@@ -3,11 +3,9 @@
 /// Bytes that one read returns at most, unless a single batch is larger and the reader asked for at least one.
 pub const READ_BYTES_MAX: usize = 1 << 20;
 
-/// Bytes read in one piece where a segment is scanned (recovery, index rebuild, search by time).
-pub const SCAN_CHUNK_BYTES: usize = 1 << 20;
-
-/// No batch is larger: its length field is what a reader allocates by, so garbage must not make it large.
-pub const BATCH_BYTES_MAX: usize = 1 << 30;
+/// Bytes read in one piece where a segment is scanned (recovery, index rebuild, search by time): at first, and at last.
+pub const SCAN_CHUNK_BYTES_MIN: usize = 64 << 10;
+pub const SCAN_CHUNK_BYTES_MAX: usize = 1 << 20;
 
 /// Small files (checkpoints, snapshots, `meta.properties`) beyond this are taken as corrupt instead of being read.
 pub const SMALL_FILE_BYTES_MAX: u64 = 64 << 20;

@@ -35,6 +35,8 @@ pub(crate) struct Scan<'a> {
     next_offset_min: Offset,
     /// What has been read ahead, from `position` on.
     ahead: Bytes,
+    /// How much to read next. Grows, as most scans are over after a few batches and the others are long.
+    chunk_bytes: usize,
 }
 
 impl<'a> Scan<'a> {
@@ -46,6 +48,7 @@ impl<'a> Scan<'a> {
             end,
             next_offset_min,
             ahead: Bytes::new(),
+            chunk_bytes: limits::SCAN_CHUNK_BYTES_MIN,
         }
     }
 
@@ -106,9 +109,8 @@ impl<'a> Scan<'a> {
     fn read_ahead(&mut self, length: usize) -> io::Result<()> {
         let remaining = (self.end - self.position) as usize;
         if self.ahead.len() < length.min(remaining) {
-            self.ahead = self
-                .file
-                .read_at(self.position, length.max(limits::SCAN_CHUNK_BYTES).min(remaining))?;
+            self.ahead = self.file.read_at(self.position, length.max(self.chunk_bytes).min(remaining))?;
+            self.chunk_bytes = (self.chunk_bytes * 2).min(limits::SCAN_CHUNK_BYTES_MAX);
         }
         Ok(())
     }

@@ -153,8 +153,11 @@ impl Segment {
     fn indexes(&self) -> io::Result<MutexGuard<'_, Indexes>> {
         let mut indexes = self.indexes.lock();
         if !indexes.loaded {
-            match indexes.load(self.size(), self.index_interval_bytes) {
-                Ok(()) => {}
+            match indexes
+                .load(self.size(), self.index_interval_bytes)
+                .and_then(|()| self.verify_newest(&mut indexes))
+            {
+                Ok(()) => indexes.loaded = true,
                 Err(error) if matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::NotFound) => {
                     tracing::warn!(base_offset = self.base_offset.0, %error, "rebuilding the indexes of a segment");
                     self.rebuild(&mut indexes)?;
@@ -163,6 +166,37 @@ impl Segment {
             }
         }
         Ok(indexes)
+    }
+
+    /// Retention deletes by the newest timestamp, so it is believed only if there is such a batch.
+    fn verify_newest(&self, indexes: &mut Indexes) -> io::Result<()> {
+        let Some(newest) = indexes.newest else { return Ok(()) };
+        if self.describes_batch(indexes, newest)? {
+            return Ok(());
+        }
+        Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "the last entry of the time index describes no batch",
+        ))
+    }
+
+    /// Whether there is a batch with this last offset, and this is its newest timestamp.
+    fn describes_batch(&self, indexes: &mut Indexes, entry: TimeEntry) -> io::Result<bool> {
+        let position = indexes
+            .offsets
+            .floor(i64::from(entry.relative_offset))?
+            .0
+            .map_or(0, |floor| floor.position.max(0) as u64);
+        let last_offset = self.base_offset + i64::from(entry.relative_offset);
+        let mut scan = Scan::new(&*self.log, position, self.size(), self.base_offset);
+        loop {
+            match scan.next_header() {
+                Ok(Some((_, header))) if header.last_offset() < last_offset => {}
+                Ok(Some((_, header))) => return Ok(header.last_offset() == last_offset && header.max_timestamp == entry.timestamp),
+                Ok(None) | Err(ScanError::Invalid { .. }) => return Ok(false),
+                Err(ScanError::Io(error)) => return Err(error),
+            }
+        }
     }
 
     /// Checks the indexes now, and rebuilds them if need be.
@@ -234,10 +268,18 @@ impl Segment {
         })
     }
 
-    /// The last index entry before the first record as new as `timestamp`: no older batch has to be looked at.
-    pub(crate) fn lookup_time(&self, timestamp: i64) -> io::Result<Option<(i64, Offset)>> {
-        let (floor, _) = self.indexes()?.times.floor(timestamp)?;
-        Ok(floor.map(|entry| (entry.timestamp, self.base_offset + i64::from(entry.relative_offset))))
+    /// From which offset on to look for the first record as new as `timestamp`.
+    pub(crate) fn lookup_time(&self, timestamp: i64) -> io::Result<Offset> {
+        let mut indexes = self.indexes()?;
+        for _ in 0..2 {
+            match indexes.times.floor(timestamp)?.0 {
+                None => break,
+                Some(entry) if self.describes_batch(&mut indexes, entry)? => return Ok(self.base_offset + i64::from(entry.relative_offset)),
+                Some(_) if indexes.rebuilt => break,
+                Some(_) => self.rebuild(&mut indexes)?,
+            }
+        }
+        Ok(self.base_offset)
     }
 
     /// The newest timestamp, and the last offset of the first batch that has it. `None` in an empty segment.
@@ -401,7 +443,6 @@ impl Indexes {
         if log_size == 0 {
             self.offsets = IndexFile::empty(Arc::clone(self.offsets.file()));
             self.times = IndexFile::empty(Arc::clone(self.times.file()));
-            self.loaded = true;
             return Ok(());
         }
         match self.offsets.last()? {
@@ -418,7 +459,6 @@ impl Indexes {
             _ => return invalid("the last entry of the time index cannot be right"),
         }
         self.newest = last;
-        self.loaded = true;
         Ok(())
     }
 

@@ -54,18 +54,7 @@ impl ReadView {
     }
 
     fn search_segment(&self, segment: &Segment, timestamp: i64) -> Result<Option<TimestampOffset>, ScanError> {
-        let floor = match segment.lookup_time(timestamp)? {
-            Some((indexed, offset)) if !has_batch(segment, offset, indexed)? => {
-                // An entry that does not describe the batch it names: the index is garbage.
-                if segment.distrust_indexes()? {
-                    segment.lookup_time(timestamp)?
-                } else {
-                    None
-                }
-            }
-            floor => floor,
-        };
-        let from = floor.map_or(segment.base_offset(), |(_, offset)| offset).max(self.log_start);
+        let from = segment.lookup_time(timestamp)?.max(self.log_start);
         let lookup = segment.lookup(from)?;
         let mut scan = Scan::new(&**segment.log(), lookup.position, segment.size(), segment.base_offset());
         while let Some((_, batch)) = scan.next_batch()? {
@@ -77,20 +66,6 @@ impl ReadView {
             }
         }
         Ok(None)
-    }
-}
-
-/// Whether the segment has a batch that ends at `last_offset`, and this is its newest timestamp.
-fn has_batch(segment: &Segment, last_offset: Offset, timestamp: i64) -> Result<bool, ScanError> {
-    let lookup = segment.lookup(last_offset)?;
-    let mut scan = Scan::new(&**segment.log(), lookup.position, segment.size(), segment.base_offset());
-    loop {
-        match scan.next_header() {
-            Ok(Some((_, header))) if header.last_offset() < last_offset => {}
-            Ok(Some((_, header))) => return Ok(header.last_offset() == last_offset && header.max_timestamp == timestamp),
-            Ok(None) | Err(ScanError::Invalid { .. }) => return Ok(false),
-            Err(error) => return Err(error),
-        }
     }
 }
 
