@@ -46,7 +46,9 @@ fn check<M: Message>(version: u8, input: &[u8]) {
         Some((seed, changes)) if *seed != 0 => valid_but_changed(M::SCHEMA, version, *seed, changes),
         _ => input.get(1..).unwrap_or_default().to_vec(),
     });
-    let Ok(message) = M::decode(&mut Decoder::new(body), version) else { return };
+    let Ok(message) = M::decode(&mut Decoder::new(body), version) else {
+        return;
+    };
     let encoded = encode(&message, version);
     let again = M::decode(&mut Decoder::new(encoded.clone()), version).expect("what was encoded can be decoded");
     // Not the messages themselves: unknown tagged fields that came out of order are written in order.
@@ -55,7 +57,9 @@ fn check<M: Message>(version: u8, input: &[u8]) {
 
 fn encode(message: &impl Message, version: i16) -> Bytes {
     let mut encoder = Encoder::new();
-    message.encode(&mut encoder, version).expect("what was decoded can be encoded in the same version");
+    message
+        .encode(&mut encoder, version)
+        .expect("what was decoded can be encoded in the same version");
     encoder.finish().to_bytes()
 }
 
