@@ -1,0 +1,52 @@
+//! Every bound of this crate, in one place.
+
+use std::time::Duration;
+
+/// Requests that wait for the controller loop; the next one waits for a place.
+pub const REQUESTS_QUEUED_MAX: usize = 1024;
+
+/// Requests that are decided together and written as one entry.
+pub const REQUESTS_PER_ENTRY_MAX: usize = 256;
+
+/// No further request is decided into an entry that has this many bytes of records.
+pub const ENTRY_BYTES_ENOUGH: usize = 1 << 20;
+
+/// Bytes of records that one request may bring about; a batch has to fit into a segment.
+pub const REQUEST_RECORD_BYTES_MAX: usize = 12 << 20;
+
+/// Changes that a subscriber may lag behind; applying waits for it from there on.
+pub const CHANGES_QUEUED_MAX: usize = 1024;
+
+/// Entries after the last snapshot that bring about the next one.
+pub const SNAPSHOT_AFTER_ENTRIES: u64 = 10_000;
+
+/// Records after the last snapshot that bring about the next one: an entry may have many.
+pub const SNAPSHOT_AFTER_RECORDS: u64 = 50_000;
+
+/// Entries that stay in the log below a snapshot, for those who lag a little.
+pub const ENTRIES_KEPT_BELOW_SNAPSHOT: u64 = 1_000;
+
+/// Snapshot files that are kept: the current one and the one before.
+pub const SNAPSHOTS_KEPT: usize = 2;
+
+/// Records of a snapshot that share a batch.
+pub const SNAPSHOT_RECORDS_PER_BATCH: usize = 1_000;
+
+/// A segment of the metadata log; snapshots remove the log segment by segment, and recovery after a crash reads the last one.
+pub const SEGMENT_BYTES: u32 = 16 << 20;
+
+/// Bytes of the log that are read at once.
+pub const READ_BYTES: usize = 128 << 10;
+
+/// A node that votes alone leads and has applied its log within this time, or does not start.
+pub const FIRST_LEAD_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Milliseconds between the heartbeats of a leader that has followers.
+pub const HEARTBEAT_INTERVAL_MS: u64 = 500;
+
+/// A follower that has not heard of a leader for so many milliseconds (the bounds of a random choice) stands for election.
+pub const ELECTION_TIMEOUT_MS_MIN: u64 = 1_500;
+pub const ELECTION_TIMEOUT_MS_MAX: u64 = 3_000;
+
+/// No batch that we write is larger; one that claims to be is damaged.
+pub const BATCH_RECORD_BYTES_MAX: usize = SEGMENT_BYTES as usize;

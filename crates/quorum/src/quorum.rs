@@ -1,0 +1,152 @@
+//! The metadata quorum of one node: formation, restart, requests, subscriptions, shutdown.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use dohle_metadata::controller::{ControllerReply, ControllerRequest};
+use dohle_metadata::image::ClusterImage;
+use dohle_protocol::id::{LeaderEpoch, Offset};
+use dohle_storage::Disk;
+use openraft::async_runtime::watch::WatchReceiver;
+use openraft::{AsyncRuntime, BasicNode, Config, Raft, RaftMetrics, SnapshotPolicy};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::controller_loop::{ControllerLoop, Submission};
+use crate::limits;
+use crate::log_store::LogStore;
+use crate::network::NoPeers;
+use crate::publisher::{MetadataVersion, Subscription};
+use crate::runtime::{Runtime, Tokio};
+use crate::start_error::StartError;
+use crate::state_machine::{Observer, StateMachine};
+use crate::status::{QuorumStatus, VoterStatus};
+use crate::submit_error::SubmitError;
+use crate::type_config::{NodeId, TypeConfig};
+
+#[derive(Debug, Clone)]
+pub struct QuorumConfig {
+    pub node_id: NodeId,
+    /// Directory of the metadata log, `<log.dir>/__cluster_metadata-0`; created if need be.
+    pub dir: PathBuf,
+    /// The voters and where they are reached. Counts when the quorum is formed; later the log knows.
+    pub voters: BTreeMap<NodeId, String>,
+}
+
+/// The metadata quorum, as seen from one node.
+pub struct Quorum<R: Runtime = Tokio> {
+    node_id: NodeId,
+    raft: Raft<TypeConfig<R>, StateMachine>,
+    store: LogStore<R>,
+    observer: Observer,
+    requests: mpsc::Sender<Submission>,
+}
+
+impl<R: Runtime> Quorum<R> {
+    /// Forms the quorum if the directory is empty, or takes up where it was left. Returns when this node leads and knows all metadata.
+    pub async fn start(config: QuorumConfig, disk: Arc<dyn Disk>) -> Result<Quorum<R>, StartError> {
+        let QuorumConfig { node_id, dir, voters } = config;
+        match voters.len() {
+            _ if !voters.contains_key(&node_id) => return Err(StartError::NotAVoter(node_id)),
+            1 => {}
+            count => return Err(StartError::SeveralVoters(count)),
+        }
+        create_dir(&*disk, &dir).map_err(|source| StartError::Disk { path: dir.clone(), source })?;
+        let store = LogStore::open(&disk, &dir, node_id)?;
+        let state_machine = StateMachine::open(&disk, &dir, store.purged())?;
+        let observer = state_machine.observer();
+        let raft_config = Arc::new(raft_config(voters.len()).validate().map_err(|error| StartError::Raft(error.to_string()))?);
+        let raft = Raft::new(node_id, raft_config, NoPeers, store.clone(), state_machine).await.map_err(to_start_error)?;
+        if !raft.is_initialized().await.map_err(to_start_error)? {
+            let nodes: BTreeMap<NodeId, BasicNode> = voters.into_iter().map(|(id, address)| (id, BasicNode::new(address))).collect();
+            raft.initialize(nodes).await.map_err(to_start_error)?;
+        }
+        if raft.as_leader().is_err() {
+            // The only voter need not wait whether another one comes forward.
+            raft.trigger().elect(false).await.map_err(to_start_error)?;
+        }
+        raft.wait(Some(limits::FIRST_LEAD_TIMEOUT)).current_leader(node_id, "to lead").await.map_err(to_start_error)?;
+        raft.wait_for_recovery(Some(limits::FIRST_LEAD_TIMEOUT)).await.map_err(to_start_error)?;
+        let (requests, queue) = mpsc::channel(limits::REQUESTS_QUEUED_MAX);
+        drop(R::Async::spawn(ControllerLoop::new(node_id, raft.clone(), observer.clone(), queue).run()));
+        Ok(Quorum { node_id, raft, store, observer, requests })
+    }
+
+    /// Has the controller decide, and returns its reply when what it says is committed and applied here.
+    pub async fn submit(&self, request: ControllerRequest) -> Result<ControllerReply, SubmitError> {
+        let (reply, answer) = oneshot::channel();
+        self.requests.send(Submission { request, reply }).await.map_err(|_| SubmitError::ShutDown)?;
+        answer.await.map_err(|_| SubmitError::ShutDown)?
+    }
+
+    /// The metadata as they are here and now.
+    pub fn image(&self) -> Arc<ClusterImage> {
+        self.version().image
+    }
+
+    /// The metadata, and the entry they are of.
+    pub fn version(&self) -> MetadataVersion {
+        self.observer.publisher.current()
+    }
+
+    /// The metadata from here on, of which a slow reader sees only the latest.
+    pub fn watch(&self) -> watch::Receiver<MetadataVersion> {
+        self.observer.publisher.watch()
+    }
+
+    /// The metadata from here on, change by change. Applying waits for a subscriber that lags too far behind.
+    pub fn subscribe(&self) -> Subscription {
+        self.observer.publisher.subscribe()
+    }
+
+    pub fn status(&self) -> QuorumStatus {
+        let metrics = self.raft.metrics();
+        let metrics: &RaftMetrics<TypeConfig<R>> = &metrics.borrow_watched();
+        let now_ms = R::now_ms();
+        let own_end = metrics.last_log_index.map_or(0, |last| last as i64 + 1);
+        let voters = metrics.membership_config.voter_ids().map(|node_id| VoterStatus {
+            node_id,
+            log_end_offset: Offset(if node_id == self.node_id { own_end } else { -1 }),
+            last_fetch_ms: if node_id == self.node_id { now_ms } else { -1 },
+            last_caught_up_ms: if node_id == self.node_id { now_ms } else { -1 },
+        });
+        QuorumStatus {
+            leader: metrics.current_leader,
+            leader_epoch: LeaderEpoch(metrics.current_term as i32),
+            high_watermark: Offset(metrics.local_committed.map_or(0, |last| last.index as i64 + 1)),
+            voters: voters.collect(),
+            failure: metrics.running_state.as_ref().err().map(ToString::to_string),
+        }
+    }
+
+    /// Ends openraft and notes how far the log goes. Requests that are not answered yet get an error.
+    pub async fn shutdown(&self) -> io::Result<()> {
+        self.raft.shutdown().await.map_err(io::Error::other)?;
+        self.store.close().await
+    }
+}
+
+fn create_dir(disk: &dyn Disk, dir: &Path) -> io::Result<()> {
+    disk.create_dir(dir)?;
+    dir.parent().map_or(Ok(()), |parent| disk.sync_dir(parent))
+}
+
+fn to_start_error(error: impl ToString) -> StartError {
+    StartError::Raft(error.to_string())
+}
+
+fn raft_config(voters: usize) -> Config {
+    Config {
+        cluster_name: "metadata".to_owned(),
+        heartbeat_interval: limits::HEARTBEAT_INTERVAL_MS,
+        election_timeout_min: limits::ELECTION_TIMEOUT_MS_MIN,
+        election_timeout_max: limits::ELECTION_TIMEOUT_MS_MAX,
+        // A node that votes alone has nobody to watch, and sleeps when nothing is asked of it.
+        enable_tick: voters > 1,
+        enable_pre_vote: Some(true),
+        snapshot_policy: SnapshotPolicy::LogsSinceLast(limits::SNAPSHOT_AFTER_ENTRIES),
+        max_in_snapshot_log_to_keep: limits::ENTRIES_KEPT_BELOW_SNAPSHOT,
+        ..Config::default()
+    }
+}

@@ -1,0 +1,236 @@
+//! Snapshots: what the image was at one entry, as a file `<end offset>-<epoch>.checkpoint` of record batches beside the log.
+//!
+//! The first record says which entry the snapshot is of and who voted then, the last one how many records lie between. A file is written
+//! under another name, synced and renamed, so one that has its name is whole; a damaged one is passed over only if the log still has
+//! everything after the one before.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use dohle_metadata::image::ClusterImage;
+use dohle_metadata::record::MetadataRecord;
+use dohle_protocol::Message;
+use dohle_protocol::batch;
+use dohle_protocol::builder::RecordBatchBuilder;
+use dohle_protocol::id::{LeaderEpoch, Offset};
+use dohle_protocol::record::DecodeLimits;
+use dohle_protocol::wire::TaggedFields;
+use dohle_storage::{Disk, disk::EntryKind};
+
+use crate::entry_codec::{EntryCodecError, MembershipValue, damaged, framed, unframed};
+use crate::limits;
+use crate::start_error::StartError;
+use crate::type_config::{LogId, Membership, SnapshotMeta, StoredMembership, log_id};
+
+const SUFFIX: &str = ".checkpoint";
+const HEADER: u8 = 16;
+const FOOTER: u8 = 17;
+
+#[derive(Debug, Clone, PartialEq, Message)]
+#[message(versions = "0", flexible = "0+")]
+struct HeaderValue {
+    last: LogIdValue,
+    membership_at: Option<LogIdValue>,
+    membership: MembershipValue,
+    unknown_tagged_fields: TaggedFields,
+}
+
+#[derive(Debug, Clone, PartialEq, Message)]
+#[message(flexible = "0+")]
+struct LogIdValue {
+    term: i64,
+    index: i64,
+    unknown_tagged_fields: TaggedFields,
+}
+
+#[derive(Debug, Clone, PartialEq, Message)]
+#[message(versions = "0", flexible = "0+")]
+struct FooterValue {
+    record_count: i64,
+    unknown_tagged_fields: TaggedFields,
+}
+
+impl From<LogId> for LogIdValue {
+    fn from(id: LogId) -> LogIdValue {
+        LogIdValue {
+            term: id.leader_id.term as i64,
+            index: id.index as i64,
+            ..LogIdValue::default()
+        }
+    }
+}
+
+impl From<LogIdValue> for LogId {
+    fn from(value: LogIdValue) -> LogId {
+        log_id(value.term as u64, value.index as u64)
+    }
+}
+
+/// The bytes of a snapshot file.
+pub(crate) fn encode(last: LogId, membership: &StoredMembership, image: &ClusterImage, now_ms: i64) -> Result<Bytes, EntryCodecError> {
+    let mut writer = BatchWriter {
+        epoch: LeaderEpoch(last.leader_id.term as i32),
+        now_ms,
+        next: 0,
+        out: BytesMut::new(),
+    };
+    let header = HeaderValue {
+        last: last.into(),
+        membership_at: membership.log_id().map(LogIdValue::from),
+        membership: membership.membership().into(),
+        ..HeaderValue::default()
+    };
+    writer.batch([framed(HEADER, &header)?]);
+    let records = image.to_records();
+    for chunk in records.chunks(limits::SNAPSHOT_RECORDS_PER_BATCH) {
+        let values: Vec<Bytes> = chunk
+            .iter()
+            .map(|record| record.encode().map_err(damaged))
+            .collect::<Result<_, _>>()?;
+        writer.batch(values);
+    }
+    writer.batch([framed(
+        FOOTER,
+        &FooterValue {
+            record_count: records.len() as i64,
+            ..FooterValue::default()
+        },
+    )?]);
+    Ok(writer.out.freeze())
+}
+
+struct BatchWriter {
+    epoch: LeaderEpoch,
+    now_ms: i64,
+    next: i64,
+    out: BytesMut,
+}
+
+impl BatchWriter {
+    fn batch(&mut self, values: impl IntoIterator<Item = Bytes>) {
+        let mut builder = RecordBatchBuilder::new().base_offset(Offset(self.next)).leader_epoch(self.epoch);
+        for value in values {
+            builder.append(self.now_ms, None, Some(&value), &[]);
+        }
+        self.next += builder.record_count() as i64;
+        self.out.put_slice(&builder.build());
+    }
+}
+
+/// The opposite of [`encode`]; refuses whatever is not whole.
+pub(crate) fn decode(content: &Bytes) -> Result<(SnapshotMeta, ClusterImage), EntryCodecError> {
+    let mut values = Vec::new();
+    for batch in batch::batches(content.clone()) {
+        let batch = batch.map_err(damaged)?;
+        batch.verify_crc().map_err(damaged)?;
+        for record in batch
+            .records(DecodeLimits {
+                decompressed_bytes_max: limits::BATCH_RECORD_BYTES_MAX,
+            })
+            .map_err(damaged)?
+        {
+            values.push(record.map_err(damaged)?.value.unwrap_or_default());
+        }
+    }
+    let [header, records @ .., footer] = values.as_slice() else {
+        return Err(damaged("no header and footer"));
+    };
+    let header: HeaderValue = unframed(HEADER, header)?;
+    let footer: FooterValue = unframed(FOOTER, footer)?;
+    if footer.record_count != records.len() as i64 {
+        return Err(damaged(format!("{} records instead of {}", records.len(), footer.record_count)));
+    }
+    let mut image = ClusterImage::default();
+    for record in records {
+        image.apply(&MetadataRecord::decode(record).map_err(damaged)?);
+    }
+    let membership = StoredMembership::new(header.membership_at.map(LogId::from), Membership::try_from(header.membership)?);
+    Ok((
+        SnapshotMeta {
+            last_log_id: Some(header.last.into()),
+            last_membership: membership,
+        },
+        image,
+    ))
+}
+
+/// The snapshot files of one directory.
+#[derive(Debug)]
+pub(crate) struct SnapshotFiles {
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+}
+
+impl SnapshotFiles {
+    pub(crate) fn new(disk: Arc<dyn Disk>, dir: &Path) -> SnapshotFiles {
+        SnapshotFiles { disk, dir: dir.to_owned() }
+    }
+
+    /// The newest snapshot that is whole and joins the log, which has lost everything up to `purged`. `None` if none is needed.
+    pub(crate) fn load(&self, purged: Option<LogId>) -> Result<Option<(SnapshotMeta, ClusterImage)>, StartError> {
+        let mut reason = "there is none".to_owned();
+        for name in self
+            .names()
+            .map_err(|source| StartError::Disk {
+                path: self.dir.clone(),
+                source,
+            })?
+            .into_iter()
+            .rev()
+        {
+            let path = self.dir.join(&name);
+            let loaded = self.read(&name).map_err(damaged).and_then(|content| decode(&content));
+            match loaded {
+                Ok((meta, image)) if meta.last_log_id >= purged => return Ok(Some((meta, image))),
+                Ok(_) => reason = format!("{name} is older than that"),
+                Err(error) => {
+                    tracing::error!("snapshot {} is damaged: {error}", path.display());
+                    reason = format!("{name} is damaged: {error}");
+                }
+            }
+        }
+        match purged {
+            None => Ok(None),
+            Some(purged) => Err(StartError::SnapshotMissing {
+                dir: self.dir.clone(),
+                log_start: purged.index + 1,
+                reason,
+            }),
+        }
+    }
+
+    /// The content of the snapshot of `last`, which was loaded or stored before.
+    pub(crate) fn read_of(&self, last: LogId) -> io::Result<Bytes> {
+        self.read(&file_name(last))
+    }
+
+    fn read(&self, name: &str) -> io::Result<Bytes> {
+        let path = self.dir.join(name);
+        let length = self.disk.len(&path)?.ok_or(io::ErrorKind::NotFound)?;
+        self.disk.file(path).read_at(0, length as usize)
+    }
+
+    /// Durable under its name when this returns; then all but the newest `kept` files are removed.
+    pub(crate) fn store(&self, last: LogId, content: &[u8], kept: usize) -> io::Result<()> {
+        self.disk.replace(&self.dir.join(file_name(last)), content)?;
+        let names = self.names()?;
+        for name in &names[..names.len().saturating_sub(kept)] {
+            self.disk.remove_file(&self.dir.join(name))?;
+        }
+        Ok(())
+    }
+
+    /// Oldest first: the numbers in the names have a fixed width.
+    fn names(&self) -> io::Result<Vec<String>> {
+        let files = self.disk.list(&self.dir)?.into_iter().filter(|entry| entry.kind == EntryKind::File);
+        let mut names: Vec<String> = files.map(|entry| entry.name).filter(|name| name.ends_with(SUFFIX)).collect();
+        names.sort();
+        Ok(names)
+    }
+}
+
+fn file_name(last: LogId) -> String {
+    format!("{:020}-{:010}{SUFFIX}", last.index + 1, last.leader_id.term)
+}
