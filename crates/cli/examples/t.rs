@@ -1,1 +1,0 @@
-fn main() -> std::process::ExitCode { dohle_cli::run(std::env::args_os().collect()) }
