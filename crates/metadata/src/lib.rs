@@ -7,6 +7,7 @@
 //! Configuration keys are in [`config`].
 
 pub mod config;
+pub mod controller;
 pub mod delta;
 pub mod image;
 pub mod limits;

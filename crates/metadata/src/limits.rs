@@ -6,8 +6,8 @@ pub const TOPIC_NAME_BYTES_MAX: usize = 249;
 /// Most partitions that one request may create, all its topics together.
 pub const PARTITIONS_PER_REQUEST_MAX: usize = 10_000;
 
-/// Most items (topics, resources) in one request to the controller.
-pub const ITEMS_PER_REQUEST_MAX: usize = 20_000;
+/// Most keys that one request may alter, all its resources together.
+pub const CONFIG_CHANGES_PER_REQUEST_MAX: usize = 10_000;
 
 /// Longest value of a configuration key: what a string of the protocol can hold.
 pub const CONFIG_VALUE_BYTES_MAX: usize = i16::MAX as usize;

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use dohle_protocol::Message;
 use dohle_protocol::wire::{DecodeError, Decoder, EncodeError, Encoder};
 
-pub use broker::{BrokerChangeRecord, BrokerEndpoint, RegisterBrokerRecord, UnregisterBrokerRecord};
+pub use broker::{BrokerChangeRecord, BrokerEndpoint, RegisterBrokerRecord};
 pub use cluster::{ClusterRecord, FeatureLevelRecord, NoOpRecord, ProducerIdsRecord};
 pub use config::ConfigRecord;
 pub use topic::{NO_LEADER_CHANGE, PartitionChangeRecord, PartitionRecord, RemoveTopicRecord, TopicRecord};
@@ -82,9 +82,8 @@ metadata_records! {
     Config(ConfigRecord) = 7;
     RegisterBroker(RegisterBrokerRecord) = 8;
     BrokerChange(BrokerChangeRecord) = 9;
-    UnregisterBroker(UnregisterBrokerRecord) = 10;
-    ProducerIds(ProducerIdsRecord) = 11;
-    NoOp(NoOpRecord) = 12;
+    ProducerIds(ProducerIdsRecord) = 10;
+    NoOp(NoOpRecord) = 11;
 }
 
 fn encode_body<B: Message>(type_id: u32, body: &B) -> Result<Bytes, EncodeError> {

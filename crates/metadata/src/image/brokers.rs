@@ -6,7 +6,7 @@ use dohle_protocol::id::BrokerId;
 use uuid::Uuid;
 
 use super::shared_map::SharedMap;
-use crate::record::{BrokerChangeRecord, BrokerEndpoint, MetadataRecord, RegisterBrokerRecord, UnregisterBrokerRecord};
+use crate::record::{BrokerChangeRecord, BrokerEndpoint, MetadataRecord, RegisterBrokerRecord};
 
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct BrokersImage {
@@ -93,12 +93,6 @@ impl BrokersImage {
             change => broker.fenced = change > 0,
         }
         broker.in_controlled_shutdown |= record.in_controlled_shutdown > 0;
-    }
-
-    pub(super) fn unregister(&mut self, record: &UnregisterBrokerRecord) {
-        self.by_id
-            .remove(&BrokerId(record.broker_id))
-            .expect("only a registered broker is unregistered");
     }
 
     pub(super) fn write(&self, records: &mut Vec<MetadataRecord>) {

@@ -48,12 +48,3 @@ pub struct BrokerChangeRecord {
     pub in_controlled_shutdown: i8,
     pub unknown_tagged_fields: TaggedFields,
 }
-
-/// The broker is no part of the cluster any more.
-#[derive(Debug, Clone, PartialEq, Message)]
-#[message(versions = "0-0", flexible = "0+")]
-pub struct UnregisterBrokerRecord {
-    pub broker_id: i32,
-    pub broker_epoch: i64,
-    pub unknown_tagged_fields: TaggedFields,
-}

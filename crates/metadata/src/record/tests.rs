@@ -79,12 +79,6 @@ fn one_of_each() -> Vec<MetadataRecord> {
             unknown_tagged_fields: none(),
         }
         .into(),
-        UnregisterBrokerRecord {
-            broker_id: 1,
-            broker_epoch: 2,
-            unknown_tagged_fields: none(),
-        }
-        .into(),
         ProducerIdsRecord {
             broker_id: 1,
             broker_epoch: 2,

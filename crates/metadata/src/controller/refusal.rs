@@ -1,0 +1,33 @@
+//! A request, or a part of one, that is not done: the code for programs, the sentence for people.
+
+use dohle_protocol::ErrorCode;
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Refusal {
+    pub code: ErrorCode,
+    pub message: String,
+}
+
+impl Refusal {
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Refusal {
+        Refusal {
+            code,
+            message: message.into(),
+        }
+    }
+}
+
+impl From<ErrorCode> for Refusal {
+    fn from(code: ErrorCode) -> Refusal {
+        Refusal::new(code, code.message())
+    }
+}
+
+/// The two fields of a result on the wire.
+pub(super) fn wire_error<T>(outcome: &Result<T, Refusal>) -> (i16, Option<String>) {
+    match outcome {
+        Ok(_) => (ErrorCode::None.code(), None),
+        Err(refusal) => (refusal.code.code(), Some(refusal.message.clone())),
+    }
+}
