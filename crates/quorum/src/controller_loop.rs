@@ -26,6 +26,7 @@ pub(crate) struct Submission {
 
 pub(crate) struct ControllerLoop<R: Runtime> {
     node_id: NodeId,
+    controller: Controller,
     raft: Raft<TypeConfig<R>, StateMachine>,
     observer: Observer,
     requests: mpsc::Receiver<Submission>,
@@ -36,11 +37,19 @@ pub(crate) struct ControllerLoop<R: Runtime> {
 impl<R: Runtime> ControllerLoop<R> {
     pub(crate) fn new(
         node_id: NodeId,
+        controller: Controller,
         raft: Raft<TypeConfig<R>, StateMachine>,
         observer: Observer,
         requests: mpsc::Receiver<Submission>,
     ) -> ControllerLoop<R> {
-        ControllerLoop { node_id, raft, observer, requests, leading: None }
+        ControllerLoop {
+            node_id,
+            controller,
+            raft,
+            observer,
+            requests,
+            leading: None,
+        }
     }
 
     /// Ends when nobody can submit any more.
@@ -83,11 +92,15 @@ impl<R: Runtime> ControllerLoop<R> {
             Ok(leader) => *leader.leader_id(),
             Err(other) => return Err(SubmitError::NotController { leader: other.leader_id }),
         };
+        // In the term of an earlier run there is nothing to wait for: that is over when the quorum has started.
         if self.leading.as_ref().is_none_or(|(term, _)| *term != leader) {
-            self.raft.ensure_linearizable(ReadPolicy::ReadIndex).await.map_err(|error| match error {
-                RaftError::Fatal(fatal) => SubmitError::from(&fatal),
-                RaftError::APIError(_) => SubmitError::NotController { leader: None },
-            })?;
+            self.raft
+                .ensure_linearizable(ReadPolicy::ReadIndex)
+                .await
+                .map_err(|error| match error {
+                    RaftError::Fatal(fatal) => SubmitError::from(&fatal),
+                    RaftError::APIError(_) => SubmitError::NotController { leader: None },
+                })?;
             self.leading = Some((leader, Soft::default()));
         }
         Ok(leader)
@@ -102,7 +115,7 @@ impl<R: Runtime> ControllerLoop<R> {
         while bytes < limits::ENTRY_BYTES_ENOUGH
             && let Some(Submission { request, reply }) = requests.next()
         {
-            let decision = Controller::decide(&image, soft, R::now_ms(), request);
+            let decision = self.controller.decide(&image, soft, R::now_ms(), R::random(), request);
             let decided_bytes = encoded_len(&decision.records);
             if decided_bytes > limits::REQUEST_RECORD_BYTES_MAX {
                 answer(reply, Err(SubmitError::TooLarge(decided_bytes)));
@@ -123,9 +136,17 @@ impl<R: Runtime> ControllerLoop<R> {
         if records.is_empty() {
             return Ok(());
         }
-        let proposal = Proposal { decided_term: leader.term, decided_by: self.node_id, records };
+        let proposal = Proposal {
+            decided_term: leader.term,
+            decided_by: self.node_id,
+            records,
+        };
         let (responder, committed) = OneshotResponder::new_pair();
-        let write = self.raft.write(proposal).with_leader(CommittedLeader::new(leader.term)).responder(responder);
+        let write = self
+            .raft
+            .write(proposal)
+            .with_leader(CommittedLeader::new(leader.term))
+            .responder(responder);
         write.await.map_err(|fatal| SubmitError::from(&fatal))?;
         match committed.await {
             Ok(Ok(response)) if response.data == Applied::Done => {}
@@ -134,7 +155,15 @@ impl<R: Runtime> ControllerLoop<R> {
             }
             Ok(Err(_)) => return Err(SubmitError::Unknown),
             // openraft has ended, and says why.
-            Err(_) => return Err(self.raft.with_raft_state(|_| ()).await.err().as_ref().map_or(SubmitError::Unknown, SubmitError::from)),
+            Err(_) => {
+                return Err(self
+                    .raft
+                    .with_raft_state(|_| ())
+                    .await
+                    .err()
+                    .as_ref()
+                    .map_or(SubmitError::Unknown, SubmitError::from));
+            }
         }
         if self.observer.snapshot_is_due() {
             // An error means that openraft has ended, which the next request is told.
@@ -146,7 +175,10 @@ impl<R: Runtime> ControllerLoop<R> {
 
 fn encoded_len(records: &[MetadataRecord]) -> usize {
     // What cannot be encoded must not be proposed either.
-    records.iter().map(|record| record.encode().map_or(usize::MAX, |bytes| bytes.len())).fold(0, usize::saturating_add)
+    records
+        .iter()
+        .map(|record| record.encode().map_or(usize::MAX, |bytes| bytes.len()))
+        .fold(0, usize::saturating_add)
 }
 
 /// Whom to tell what, once it is true.

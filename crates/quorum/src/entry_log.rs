@@ -14,6 +14,7 @@ use dohle_storage::{Disk, LogConfig, LogIdentity, OpenState, PartitionLog, ReadR
 
 use crate::entry_codec;
 use crate::limits;
+use crate::log_check;
 use crate::start_error::StartError;
 use crate::type_config::{Entry, LogId, log_id};
 use crate::vote_file::DurableState;
@@ -53,6 +54,14 @@ impl EntryLog {
             reason,
         };
         let start = durable.purged.map_or(0, |purged| purged.index + 1);
+        let end = log_check::intact_end(&**disk, dir, start, durable.log_end).map_err(|error| unreadable(error.to_string()))?;
+        if end < durable.log_end {
+            return Err(StartError::LogTooShort {
+                dir: dir.to_owned(),
+                end,
+                durable_end: durable.log_end,
+            });
+        }
         let identity = LogIdentity {
             topic: METADATA_TOPIC.into(),
             partition: PartitionIndex(0),
@@ -71,13 +80,6 @@ impl EntryLog {
             last: None,
         };
         log.purge(start, now_ms).map_err(|error| unreadable(error.to_string()))?;
-        if log.end() < durable.log_end {
-            return Err(StartError::LogTooShort {
-                dir: dir.to_owned(),
-                end: log.end(),
-                durable_end: durable.log_end,
-            });
-        }
         log.last = log.entry_before_end().map_err(|error| unreadable(error.to_string()))?;
         // What recovery has kept of the unsynced end is now taken for durable, so it has to be.
         log.partition.sync().map_err(|error| unreadable(error.to_string()))?;

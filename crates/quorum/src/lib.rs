@@ -8,23 +8,31 @@
 //!
 //! [`ControllerRequest`]: dohle_metadata::controller::ControllerRequest
 
+mod controller_loop;
 mod entry_codec;
 mod entry_log;
 pub mod limits;
+mod log_check;
 mod log_store;
+mod network;
 mod publisher;
+mod quorum;
 pub mod runtime;
 mod snapshot;
 mod start_error;
 mod state_machine;
 mod status;
-#[cfg(test)]
-mod tests;
+mod submit_error;
 mod type_config;
 mod vote_file;
 
 pub use entry_log::METADATA_TOPIC;
 pub use publisher::{MetadataChange, MetadataVersion, Subscription};
+pub use quorum::{Quorum, QuorumConfig};
 pub use start_error::StartError;
 pub use status::{QuorumStatus, VoterStatus};
+pub use submit_error::SubmitError;
 pub use type_config::NodeId;
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use dohle_metadata::controller::{ControllerReply, ControllerRequest};
+use dohle_metadata::controller::{Controller, ControllerReply, ControllerRequest};
 use dohle_metadata::image::ClusterImage;
 use dohle_protocol::id::{LeaderEpoch, Offset};
 use dohle_storage::Disk;
@@ -28,17 +28,21 @@ use crate::type_config::{NodeId, TypeConfig};
 #[derive(Debug, Clone)]
 pub struct QuorumConfig {
     pub node_id: NodeId,
+    /// What the cluster is called when it is formed, and has to be called afterwards.
+    pub cluster_id: String,
     /// Directory of the metadata log, `<log.dir>/__cluster_metadata-0`; created if need be.
     pub dir: PathBuf,
     /// The voters and where they are reached. Counts when the quorum is formed; later the log knows.
     pub voters: BTreeMap<NodeId, String>,
+    /// Decides what is asked for, while this node leads.
+    pub controller: Controller,
 }
 
 /// The metadata quorum, as seen from one node.
 pub struct Quorum<R: Runtime = Tokio> {
     node_id: NodeId,
-    raft: Raft<TypeConfig<R>, StateMachine>,
-    store: LogStore<R>,
+    pub(crate) raft: Raft<TypeConfig<R>, StateMachine>,
+    pub(crate) store: LogStore<R>,
     observer: Observer,
     requests: mpsc::Sender<Submission>,
 }
@@ -46,7 +50,13 @@ pub struct Quorum<R: Runtime = Tokio> {
 impl<R: Runtime> Quorum<R> {
     /// Forms the quorum if the directory is empty, or takes up where it was left. Returns when this node leads and knows all metadata.
     pub async fn start(config: QuorumConfig, disk: Arc<dyn Disk>) -> Result<Quorum<R>, StartError> {
-        let QuorumConfig { node_id, dir, voters } = config;
+        let QuorumConfig {
+            node_id,
+            cluster_id,
+            dir,
+            voters,
+            controller,
+        } = config;
         match voters.len() {
             _ if !voters.contains_key(&node_id) => return Err(StartError::NotAVoter(node_id)),
             1 => {}
@@ -56,27 +66,54 @@ impl<R: Runtime> Quorum<R> {
         let store = LogStore::open(&disk, &dir, node_id)?;
         let state_machine = StateMachine::open(&disk, &dir, store.purged())?;
         let observer = state_machine.observer();
-        let raft_config = Arc::new(raft_config(voters.len()).validate().map_err(|error| StartError::Raft(error.to_string()))?);
-        let raft = Raft::new(node_id, raft_config, NoPeers, store.clone(), state_machine).await.map_err(to_start_error)?;
-        if !raft.is_initialized().await.map_err(to_start_error)? {
-            let nodes: BTreeMap<NodeId, BasicNode> = voters.into_iter().map(|(id, address)| (id, BasicNode::new(address))).collect();
-            raft.initialize(nodes).await.map_err(to_start_error)?;
-        }
-        if raft.as_leader().is_err() {
-            // The only voter need not wait whether another one comes forward.
-            raft.trigger().elect(false).await.map_err(to_start_error)?;
-        }
-        raft.wait(Some(limits::FIRST_LEAD_TIMEOUT)).current_leader(node_id, "to lead").await.map_err(to_start_error)?;
-        raft.wait_for_recovery(Some(limits::FIRST_LEAD_TIMEOUT)).await.map_err(to_start_error)?;
+        let raft_config = Arc::new(raft_config(voters.len()).validate().map_err(to_start_error)?);
+        let raft = Raft::new(node_id, raft_config, NoPeers, store.clone(), state_machine)
+            .await
+            .map_err(to_start_error)?;
+        lead_alone(&raft, voters).await?;
         let (requests, queue) = mpsc::channel(limits::REQUESTS_QUEUED_MAX);
-        drop(R::Async::spawn(ControllerLoop::new(node_id, raft.clone(), observer.clone(), queue).run()));
-        Ok(Quorum { node_id, raft, store, observer, requests })
+        let controller_loop = ControllerLoop::new(node_id, controller, raft.clone(), observer.clone(), queue);
+        drop(R::Async::spawn(controller_loop.run()));
+        let quorum = Quorum {
+            node_id,
+            raft,
+            store,
+            observer,
+            requests,
+        };
+        let found = quorum.name_cluster(&cluster_id).await?;
+        if found == cluster_id {
+            return Ok(quorum);
+        }
+        quorum.shutdown().await.map_err(to_start_error)?;
+        Err(StartError::OtherCluster {
+            dir,
+            found,
+            configured: cluster_id,
+        })
+    }
+
+    /// Gives the cluster its name if it has none. Returns the name that it has.
+    async fn name_cluster(&self, cluster_id: &str) -> Result<String, StartError> {
+        match self
+            .submit(ControllerRequest::Bootstrap {
+                cluster_id: cluster_id.to_owned(),
+            })
+            .await
+        {
+            Ok(ControllerReply::Bootstrap { cluster_id }) => Ok(cluster_id),
+            Ok(other) => unreachable!("{other:?} answers another request"),
+            Err(error) => Err(to_start_error(error)),
+        }
     }
 
     /// Has the controller decide, and returns its reply when what it says is committed and applied here.
     pub async fn submit(&self, request: ControllerRequest) -> Result<ControllerReply, SubmitError> {
         let (reply, answer) = oneshot::channel();
-        self.requests.send(Submission { request, reply }).await.map_err(|_| SubmitError::ShutDown)?;
+        self.requests
+            .send(Submission { request, reply })
+            .await
+            .map_err(|_| SubmitError::ShutDown)?;
         answer.await.map_err(|_| SubmitError::ShutDown)?
     }
 
@@ -122,9 +159,27 @@ impl<R: Runtime> Quorum<R> {
 
     /// Ends openraft and notes how far the log goes. Requests that are not answered yet get an error.
     pub async fn shutdown(&self) -> io::Result<()> {
-        self.raft.shutdown().await.map_err(io::Error::other)?;
+        self.raft.shutdown().await.map_err(|error| io::Error::other(error.to_string()))?;
         self.store.close().await
     }
+}
+
+/// Makes the only voter the leader, and waits until it has applied its log.
+async fn lead_alone<R: Runtime>(raft: &Raft<TypeConfig<R>, StateMachine>, voters: BTreeMap<NodeId, String>) -> Result<(), StartError> {
+    if raft.is_initialized().await.map_err(to_start_error)? {
+        // Ignored if openraft takes up an earlier leadership; otherwise there is nobody to wait for.
+        raft.trigger().elect(false).await.map_err(to_start_error)?;
+    } else {
+        let nodes: BTreeMap<NodeId, BasicNode> = voters.into_iter().map(|(id, address)| (id, BasicNode::new(address))).collect();
+        raft.initialize(nodes).await.map_err(to_start_error)?;
+    }
+    let timeout = Some(limits::FIRST_LEAD_TIMEOUT);
+    raft.wait(timeout)
+        .current_leader(*raft.node_id(), "to lead")
+        .await
+        .map_err(to_start_error)?;
+    raft.wait_for_recovery(timeout).await.map_err(to_start_error)?;
+    Ok(())
 }
 
 fn create_dir(disk: &dyn Disk, dir: &Path) -> io::Result<()> {

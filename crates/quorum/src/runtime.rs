@@ -9,6 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use openraft::AsyncRuntime;
 use openraft_rt_tokio::TokioRuntime;
 use tokio::sync::oneshot;
+use uuid::Uuid;
 
 /// The surroundings of a quorum. The supertraits are what openraft demands of a type that configures it.
 pub trait Runtime: Debug + Clone + Copy + Default + Eq + Ord + Send + Sync + 'static {
@@ -20,6 +21,9 @@ pub trait Runtime: Debug + Clone + Copy + Default + Eq + Ord + Send + Sync + 'st
 
     /// Milliseconds since 1970.
     fn now_ms() -> i64;
+
+    /// A number that nobody can guess, and that does not come twice.
+    fn random() -> u128;
 }
 
 /// Waits for a job that waits for the disk.
@@ -48,5 +52,9 @@ impl Runtime for Tokio {
         SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0, |since| since.as_millis() as i64)
+    }
+
+    fn random() -> u128 {
+        Uuid::new_v4().as_u128()
     }
 }

@@ -4,6 +4,7 @@ mod conformance;
 mod cut_disk;
 mod power_cut;
 mod restart;
+mod service;
 
 use std::io;
 use std::path::Path;

@@ -94,15 +94,35 @@ async fn d6_a_vote_from_an_older_copy_stops_the_node() {
 }
 
 #[tokio::test]
-async fn d6_a_log_that_lost_synced_entries_stops_the_node() {
+async fn d6_a_log_that_lost_synced_entries_stops_the_node_and_is_left_as_it_is() {
     let disk = disk();
     let store = filled(&disk).await;
     store.close().await.unwrap();
     let log = Path::new(DIR).join("00000000000000000000.log");
-    disk.tamper(&log, |content| content.truncate(content.len() - 1));
+    let whole = disk.read(&log).unwrap();
+    let damages: [fn(&mut Vec<u8>); 4] = [
+        Vec::clear,
+        |log| log.truncate(log.len() - 1),
+        |log| log[70] ^= 1,
+        |log| *log.last_mut().unwrap() ^= 1,
+    ];
+    for damage in damages {
+        disk.tamper(&log, |content| {
+            content.clone_from(&whole);
+            damage(content);
+        });
+        let damaged = disk.read(&log).unwrap();
+        assert!(matches!(refusal(&disk), StartError::LogTooShort { durable_end: 5, .. }));
+        assert_eq!(disk.read(&log).unwrap(), damaged);
+    }
+    disk.remove_file(&log).unwrap();
     assert!(matches!(
         refusal(&disk),
-        StartError::LogTooShort { durable_end: 5, .. } | StartError::LogUnreadable { .. }
+        StartError::LogTooShort {
+            end: 0,
+            durable_end: 5,
+            ..
+        }
     ));
 }
 
