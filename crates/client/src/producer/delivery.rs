@@ -1,6 +1,7 @@
 //! How the outcome of a batch reaches those who sent its records.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -38,15 +39,21 @@ struct Part {
     first: u32,
     count: u32,
     outcome: Result<Ack, ProduceError>,
+    at: Instant,
 }
 
 impl Completion {
     pub(super) fn complete(&self, first: u32, count: u32, outcome: Result<Ack, ProduceError>) {
-        self.parts.lock().push(Part { first, count, outcome });
+        self.parts.lock().push(Part {
+            first,
+            count,
+            outcome,
+            at: Instant::now(),
+        });
         self.changed.notify_waiters();
     }
 
-    fn of_record(&self, index: u32) -> Option<Result<Ack, ProduceError>> {
+    fn of_record(&self, index: u32) -> Option<(Result<Ack, ProduceError>, Instant)> {
         let parts = self.parts.lock();
         let part = parts.iter().find(|part| (part.first..part.first + part.count).contains(&index))?;
         let to_record = |ack: &Ack| match ack.base_offset {
@@ -56,7 +63,7 @@ impl Completion {
                 ..*ack
             },
         };
-        Some(part.outcome.as_ref().map(to_record).map_err(Clone::clone))
+        Some((part.outcome.as_ref().map(to_record).map_err(Clone::clone), part.at))
     }
 }
 
@@ -83,9 +90,14 @@ impl Delivery {
         }
     }
 
+    /// When the outcome became known.
+    pub fn completed_at(&self) -> Option<Instant> {
+        self.completion.of_record(self.index).map(|(_, at)| at)
+    }
+
     /// The outcome, if it is known.
     pub fn outcome(&self) -> Option<Result<RecordMetadata, ProduceError>> {
-        let outcome = self.completion.of_record(self.index)?;
+        let (outcome, _) = self.completion.of_record(self.index)?;
         Some(outcome.map(|ack| RecordMetadata {
             partition: self.partition.clone(),
             offset: ack.base_offset,
