@@ -260,7 +260,9 @@ impl PartitionLog {
         if !due {
             return Ok(false);
         }
-        self.roll_at(first.base_offset.max(self.log_end), now_ms)?;
+        // Segments join without a gap, so that recovery notices a lost end, unless the gap is too wide for the index.
+        let near = last.last_offset() - self.log_end <= i64::from(i32::MAX);
+        self.roll_at(if near { self.log_end } else { first.base_offset }, now_ms)?;
         Ok(true)
     }
 

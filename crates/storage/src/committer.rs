@@ -203,6 +203,3 @@ impl Shared {
         logs.iter().for_each(|log| log.on_sync_failed(&error));
     }
 }
-
-#[cfg(test)]
-mod tests;

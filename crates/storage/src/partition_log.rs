@@ -77,8 +77,9 @@ pub struct PartitionLog {
 pub(crate) struct Durability {
     /// Everything below is durable.
     pub(crate) synced: Offset,
-    /// Counts truncations.
+    /// Counts truncations, and how many of them are durable.
     pub(crate) generation: u64,
+    pub(crate) generation_synced: u64,
     /// Counts new files, and how many of them the directory is known to hold durably.
     pub(crate) names_made: u64,
     pub(crate) names_synced: u64,
@@ -166,24 +167,19 @@ impl PartitionLog {
         }
     }
 
-    /// What to sync so that everything appended so far is durable; `None` if it is.
+    /// What to sync so that everything done so far, appends and truncations, is durable; `None` if it is.
     pub fn take_sync_target(&mut self) -> Option<SyncTarget> {
         let durability = &self.durability;
-        if durability.synced >= self.log_end {
+        if durability.synced >= self.log_end && durability.generation == durability.generation_synced {
             return None;
         }
         let mut files = Vec::new();
+        // The segment that ends where the unsynced part begins is among them: its indexes, or where a truncation cut it, may not be durable.
         let first = self
             .segments
-            .partition_point(|segment| segment.base_offset() <= durability.synced)
+            .partition_point(|segment| segment.base_offset() < durability.synced)
             .saturating_sub(1);
-        for (at, segment) in self
-            .segments
-            .iter()
-            .enumerate()
-            .skip(first)
-            .filter(|(_, segment)| segment.size() > 0)
-        {
+        for (at, segment) in self.segments.iter().enumerate().skip(first) {
             segment.files_to_sync(at + 1 < self.segments.len(), &mut files);
         }
         let mut dirs = Vec::new();
@@ -215,6 +211,7 @@ impl PartitionLog {
             durability.new_dir = false;
         }
         durability.epochs_synced = durability.epochs_synced.max(target.epochs_changed);
+        durability.generation_synced = durability.generation_synced.max(target.generation);
         // After a truncation there may be other records below `up_to` than those that were synced.
         if target.generation == durability.generation {
             durability.synced = durability.synced.max(target.up_to);

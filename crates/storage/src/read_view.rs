@@ -91,7 +91,11 @@ impl ReadView {
     /// Reads from one segment at most. Every batch returned has been checked against its checksum: a batch that the disk has changed is an
     /// error, never data; what lies behind it can still be read.
     pub fn read(&self, request: ReadRequest) -> Result<ReadResult, ReadError> {
-        let ReadRequest { offset, upper_bound, .. } = request;
+        let offset = request.offset;
+        let request = ReadRequest {
+            upper_bound: request.upper_bound.min(self.log_end),
+            ..request
+        };
         if offset < self.log_start || offset > self.log_end {
             return Err(self.out_of_range(offset));
         }
@@ -100,7 +104,7 @@ impl ReadView {
             first_offset: offset,
             next_offset: offset,
         };
-        if offset >= upper_bound.min(self.log_end) {
+        if offset >= request.upper_bound {
             return Ok(nothing);
         }
         let first = self

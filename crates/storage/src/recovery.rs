@@ -48,7 +48,8 @@ impl PartitionLog {
     /// Opens the log in `dir`, which is made if it does not exist.
     ///
     /// After a crash, what was not synced is checked batch by batch, and the log ends before the first that is damaged. What is left is
-    /// readable, but not known to be durable: [`PartitionLog::recovery_point`] may be below the end until the next sync.
+    /// readable, but not known to be durable: [`PartitionLog::recovery_point`] may be below the end until the next sync, which the caller
+    /// should ask for.
     pub fn open(
         disk: Arc<dyn Disk>,
         dir: PathBuf,
@@ -104,6 +105,8 @@ impl PartitionLog {
         } else {
             self.log_end.min(state.recovery_point)
         };
+        // What the last process did, and did not sync, is in need of a sync by this one.
+        self.durability.generation = u64::from(!intact);
         self.durability.names_made = u64::from(!intact);
         self.durability.new_dir = !intact;
         self.set_log_start(state.log_start);
@@ -160,19 +163,20 @@ impl PartitionLog {
             let segment = Arc::clone(&self.segments[at]);
             let (end, damage) = recover_segment(&segment, &mut self.epochs)?;
             self.log_end = end;
-            let last = at + 1 == self.segments.len();
-            if let Some(damage) = &damage {
-                tracing::warn!(dir = %self.dir.display(), segment = segment.base_offset().0, log_end = end.0, reason = %damage,
-                    segments_removed = self.segments.len() - at - 1, "cut a log after its last intact batch");
+            segment.write_indexes()?;
+            let next = self.segments.get(at + 1).map(|next| next.base_offset());
+            // A gap means that the end of this segment was lost, and an overlap that the next one should not be there: neither was synced.
+            // Only compaction leaves gaps on purpose.
+            let joins = next.is_none_or(|next| next == end || next > end && self.config.compact);
+            if damage.is_none() && joins {
+                continue;
             }
-            if !last || segment.size() > 0 {
-                segment.write_indexes()?;
-            }
-            if damage.is_some() && !last {
-                let rest = at + 1..self.segments.len();
-                self.remove_segments(rest, i64::MIN).map_err(|error| error.source)?;
-                break;
-            }
+            let reason = damage.map_or_else(|| "the next segment does not begin there".to_owned(), |damage| damage.to_string());
+            tracing::warn!(dir = %self.dir.display(), segment = segment.base_offset().0, log_end = end.0, reason,
+                segments_removed = self.segments.len() - at - 1, "cut a log after its last intact batch");
+            self.remove_segments(at + 1..self.segments.len(), i64::MIN)
+                .map_err(|error| error.source)?;
+            break;
         }
         Ok(reset_from)
     }

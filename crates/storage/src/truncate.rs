@@ -10,7 +10,7 @@ use crate::segment::Segment;
 
 impl PartitionLog {
     /// Removes the batch that contains `offset` and all after it. Returns the new end of the log, which is below `offset` if that was in the
-    /// middle of a batch.
+    /// middle of a batch. What was removed may come back after a power cut, until the next sync.
     pub fn truncate_to(&mut self, offset: Offset) -> Result<Offset, LogError> {
         if offset >= self.log_end {
             return Ok(self.log_end);
@@ -53,7 +53,6 @@ impl PartitionLog {
         self.log_start = offset;
         self.log_end = offset;
         self.durability.synced = offset;
-        self.durability.names_made += 1;
         self.durability.epochs_changed += 1;
         self.epochs.clear();
         self.producers.clear();
@@ -61,9 +60,10 @@ impl PartitionLog {
             .map_err(|source| self.error("removing the producer snapshots of", source))
     }
 
-    /// A sync that is running does not speak for what is appended after this.
+    /// A sync that is running does not speak for what is appended after this; the next one makes the truncation durable.
     fn begin_truncation(&mut self, offset: Offset) {
         self.durability.generation += 1;
+        self.durability.names_made += 1;
         self.durability.synced = self.durability.synced.min(offset);
     }
 }
