@@ -17,3 +17,6 @@ pub const PRODUCER_IDS_PER_BLOCK: i64 = 1000;
 
 /// A broker that was not heard of for this long is fenced, unless configured otherwise.
 pub const BROKER_SESSION_TIMEOUT_MS: i64 = 9_000;
+
+/// Longest explanation of a refusal.
+pub const ERROR_MESSAGE_BYTES_MAX: usize = 1000;

@@ -114,9 +114,7 @@ impl TopicConfig {
     /// Whether a topic may have these settings of its own.
     pub fn validate(overrides: &BTreeMap<String, String>) -> Result<(), TopicConfigError> {
         for (name, text) in overrides {
-            let key = topic_key(name)
-                .ok_or_else(|| TopicConfigError::Unknown(name.chars().take(249).collect()))?
-                .key;
+            let key = topic_key(name).ok_or_else(|| TopicConfigError::Unknown(name.clone()))?.key;
             if text.len() > CONFIG_VALUE_BYTES_MAX {
                 return Err(TopicConfigError::TooLong(key.name));
             }

@@ -216,9 +216,8 @@ impl Controller {
 
     fn check_broker_value(&self, one_broker: bool, name: &str, value: &str) -> Result<(), Refusal> {
         let refuse = |code, message| Err(Refusal::new(code, message));
-        let shown: String = name.chars().take(100).collect();
         let Some(key) = self.key_of(&ConfigResource::Broker(None), name) else {
-            return refuse(ErrorCode::InvalidConfig, format!("Unknown broker config name: {shown}"));
+            return refuse(ErrorCode::InvalidConfig, format!("Unknown broker config name: {name}"));
         };
         if value.len() > CONFIG_VALUE_BYTES_MAX {
             return refuse(

@@ -2,6 +2,8 @@
 
 use dohle_protocol::ErrorCode;
 
+use crate::limits::ERROR_MESSAGE_BYTES_MAX;
+
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Refusal {
@@ -10,11 +12,14 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    /// A message may repeat what the client sent, but not all of it: it has to fit into a reply.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Refusal {
-        Refusal {
-            code,
-            message: message.into(),
+        let mut message = message.into();
+        if message.len() > ERROR_MESSAGE_BYTES_MAX {
+            message.truncate(message.floor_char_boundary(ERROR_MESSAGE_BYTES_MAX));
+            message.push_str("...");
         }
+        Refusal { code, message }
     }
 }
 
