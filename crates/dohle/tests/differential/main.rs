@@ -4,9 +4,11 @@
 //! that no longer differs fails the test, so that the list can only shrink.
 
 mod cases;
+#[path = "../harness/mod.rs"]
+mod harness;
 mod peer;
 
-use peer::{Kafka, Ours, Peer};
+use peer::{Kafka, Peer};
 use std::collections::BTreeMap;
 
 const INTENDED: &str = include_str!("intended.txt");
@@ -14,13 +16,13 @@ const INTENDED: &str = include_str!("intended.txt");
 #[test]
 fn answers_are_those_of_apache_kafka() {
     let kafka = Kafka::start();
-    let ours = Ours::start();
+    let ours = peer::start_ours();
     let mut intended = read_intended();
     let mut differences = Vec::new();
     let mut compared = 0;
     for case in cases::all() {
-        let expected = (case.run)(&mut Peer::connect(kafka.port), case.version);
-        let answered = (case.run)(&mut Peer::connect(ours.port), case.version);
+        let expected = (case.run)(&mut Peer::open(kafka.port), case.version);
+        let answered = (case.run)(&mut Peer::open(ours.port()), case.version);
         compared += 1;
         let reason = intended.get_mut(case.name);
         match (expected == answered, reason) {
@@ -31,7 +33,12 @@ fn answers_are_those_of_apache_kafka() {
     }
     let stale: Vec<_> = intended.iter().filter(|(_, used)| !**used).map(|(name, _)| *name).collect();
     println!("{compared} answers compared, {} intended differences", intended.len());
-    assert!(differences.is_empty(), "{} of {compared} answers differ:\n{}", differences.len(), differences.join("\n"));
+    assert!(
+        differences.is_empty(),
+        "{} of {compared} answers differ:\n{}",
+        differences.len(),
+        differences.join("\n")
+    );
     assert!(stale.is_empty(), "listed as intended, but no longer different: {stale:?}");
 }
 

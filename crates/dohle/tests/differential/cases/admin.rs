@@ -33,10 +33,18 @@ pub(super) const CASES: &[Definition] = &[
     ("create-partitions", ApiKey::CreatePartitions, create_partitions),
     ("describe-configs", ApiKey::DescribeConfigs, describe_configs),
     ("alter-configs", ApiKey::AlterConfigs, alter_configs),
-    ("incremental-alter-configs", ApiKey::IncrementalAlterConfigs, incremental_alter_configs),
+    (
+        "incremental-alter-configs",
+        ApiKey::IncrementalAlterConfigs,
+        incremental_alter_configs,
+    ),
     ("describe-log-dirs", ApiKey::DescribeLogDirs, describe_log_dirs),
     ("describe-cluster", ApiKey::DescribeCluster, describe_cluster),
-    ("describe-topic-partitions", ApiKey::DescribeTopicPartitions, describe_topic_partitions),
+    (
+        "describe-topic-partitions",
+        ApiKey::DescribeTopicPartitions,
+        describe_topic_partitions,
+    ),
     ("describe-quorum", ApiKey::DescribeQuorum, describe_quorum),
     ("list-config-resources", ApiKey::ListConfigResources, list_config_resources),
 ];
@@ -48,7 +56,10 @@ pub(super) fn create_topic(peer: &mut Peer, name: &str, partitions: i32, configs
         value: Some((*value).into()),
         ..Default::default()
     });
-    let topic = CreatableTopic { configs: configs.collect(), ..plain(name, partitions, 1) };
+    let topic = CreatableTopic {
+        configs: configs.collect(),
+        ..plain(name, partitions, 1)
+    };
     let answer = peer.call(5, &request_for(vec![topic])).expect("an answer");
     match answer.topics[0].error_code {
         0 => {
@@ -74,21 +85,41 @@ pub(super) fn topic_id(peer: &mut Peer, name: &str) -> Option<Uuid> {
 }
 
 fn metadata_of(names: &[&str]) -> MetadataRequest {
-    let topics = names.iter().map(|name| MetadataRequestTopic { name: Some((*name).into()), ..Default::default() });
-    MetadataRequest { topics: Some(topics.collect()), allow_auto_topic_creation: false, ..Default::default() }
+    let topics = names.iter().map(|name| MetadataRequestTopic {
+        name: Some((*name).into()),
+        ..Default::default()
+    });
+    MetadataRequest {
+        topics: Some(topics.collect()),
+        allow_auto_topic_creation: false,
+        ..Default::default()
+    }
 }
 
 fn plain(name: &str, num_partitions: i32, replication_factor: i16) -> CreatableTopic {
-    CreatableTopic { name: name.into(), num_partitions, replication_factor, ..Default::default() }
+    CreatableTopic {
+        name: name.into(),
+        num_partitions,
+        replication_factor,
+        ..Default::default()
+    }
 }
 
 fn request_for(topics: Vec<CreatableTopic>) -> CreateTopicsRequest {
-    CreateTopicsRequest { topics, timeout_ms: 30_000, ..Default::default() }
+    CreateTopicsRequest {
+        topics,
+        timeout_ms: 30_000,
+        ..Default::default()
+    }
 }
 
 /// Not the table itself: we serve less. But whatever both serve is served in the same versions.
 fn api_versions(peer: &mut Peer, version: i16) -> String {
-    let request = ApiVersionsRequest { client_software_name: "test".into(), client_software_version: "1".into(), ..Default::default() };
+    let request = ApiVersionsRequest {
+        client_software_name: "test".into(),
+        client_software_version: "1".into(),
+        ..Default::default()
+    };
     let answer = peer.call(version, &request).expect("an answer");
     let served = [0, 1, 2, 3, 18, 19, 20, 21, 22, 23, 32, 33, 35, 37, 44, 55, 60, 61, 74, 75];
     let table = answer.api_keys.iter().filter(|api| served.contains(&api.api_key));
@@ -96,7 +127,11 @@ fn api_versions(peer: &mut Peer, version: i16) -> String {
 }
 
 fn api_versions_of_a_bad_client(peer: &mut Peer, version: i16) -> String {
-    let request = ApiVersionsRequest { client_software_name: "b a d".into(), client_software_version: "".into(), ..Default::default() };
+    let request = ApiVersionsRequest {
+        client_software_name: "b a d".into(),
+        client_software_version: "".into(),
+        ..Default::default()
+    };
     let answer = peer.call(version, &request).expect("an answer");
     answer.error_code.to_string()
 }
@@ -110,7 +145,10 @@ fn metadata(peer: &mut Peer, version: i16) -> String {
         answers += &show(&peer.call(version, &request));
     }
     if version >= 1 {
-        let none = MetadataRequest { topics: Some(Vec::new()), ..Default::default() };
+        let none = MetadataRequest {
+            topics: Some(Vec::new()),
+            ..Default::default()
+        };
         answers += &show(&peer.call(version, &none));
     }
     if version >= 8 {
@@ -130,8 +168,19 @@ fn metadata_by_id(peer: &mut Peer, version: i16) -> String {
     let known = topic_id(peer, "metadata").expect("the topic exists");
     let mut answers = String::new();
     for topic_id in [known, Uuid::from_u128(99)] {
-        let topics = Some(vec![MetadataRequestTopic { topic_id, name: None, ..Default::default() }]);
-        answers += &show(&peer.call(version, &MetadataRequest { topics, allow_auto_topic_creation: false, ..Default::default() }));
+        let topics = Some(vec![MetadataRequestTopic {
+            topic_id,
+            name: None,
+            ..Default::default()
+        }]);
+        answers += &show(&peer.call(
+            version,
+            &MetadataRequest {
+                topics,
+                allow_auto_topic_creation: false,
+                ..Default::default()
+            },
+        ));
     }
     answers
 }
@@ -140,17 +189,33 @@ fn create_topics(peer: &mut Peer, version: i16) -> String {
     let name = format!("create-topics-{version}");
     let assigned = CreatableTopic {
         assignments: vec![
-            CreatableReplicaAssignment { partition_index: 0, broker_ids: vec![1], ..Default::default() },
-            CreatableReplicaAssignment { partition_index: 1, broker_ids: vec![1], ..Default::default() },
+            CreatableReplicaAssignment {
+                partition_index: 0,
+                broker_ids: vec![1],
+                ..Default::default()
+            },
+            CreatableReplicaAssignment {
+                partition_index: 1,
+                broker_ids: vec![1],
+                ..Default::default()
+            },
         ],
         ..plain(&format!("create-assigned-{version}"), -1, -1)
     };
     let unknown_broker = CreatableTopic {
-        assignments: vec![CreatableReplicaAssignment { partition_index: 0, broker_ids: vec![42], ..Default::default() }],
+        assignments: vec![CreatableReplicaAssignment {
+            partition_index: 0,
+            broker_ids: vec![42],
+            ..Default::default()
+        }],
         ..plain("create-elsewhere", -1, -1)
     };
     let gap = CreatableTopic {
-        assignments: vec![CreatableReplicaAssignment { partition_index: 3, broker_ids: vec![1], ..Default::default() }],
+        assignments: vec![CreatableReplicaAssignment {
+            partition_index: 3,
+            broker_ids: vec![1],
+            ..Default::default()
+        }],
         ..plain("create-gap", -1, -1)
     };
     let mut questions = vec![
@@ -175,11 +240,18 @@ fn create_topics(peer: &mut Peer, version: i16) -> String {
     }
     let mut answers = String::new();
     for topic in questions {
-        let validated = CreateTopicsRequest { validate_only: true, ..request_for(vec![topic.clone()]) };
+        let validated = CreateTopicsRequest {
+            validate_only: true,
+            ..request_for(vec![topic.clone()])
+        };
         answers += &show_created(peer, version, &validated);
         answers += &show_created(peer, version, &request_for(vec![topic]));
     }
-    let twice = request_for(vec![plain("create-twice", 1, 1), plain("create-twice", 1, 1), plain("create-once", 1, 0)]);
+    let twice = request_for(vec![
+        plain("create-twice", 1, 1),
+        plain("create-twice", 1, 1),
+        plain("create-once", 1, 0),
+    ]);
     answers + &show_created(peer, version, &twice)
 }
 
@@ -196,17 +268,32 @@ fn show_created(peer: &mut Peer, version: i16, request: &CreateTopicsRequest) ->
 }
 
 fn create_topics_with_configs(peer: &mut Peer, version: i16) -> String {
-    let set = [("retention.ms", "5000"), ("cleanup.policy", "compact"), ("max.message.bytes", "12345"), ("compression.type", "zstd")];
-    let wrong = [("retention.ms", "soon"), ("no.such.key", "1"), ("segment.bytes", "-1"), ("cleanup.policy", "shred")];
+    let set = [
+        ("retention.ms", "5000"),
+        ("cleanup.policy", "compact"),
+        ("max.message.bytes", "12345"),
+        ("compression.type", "zstd"),
+    ];
+    let wrong = [
+        ("retention.ms", "soon"),
+        ("no.such.key", "1"),
+        ("segment.bytes", "-1"),
+        ("cleanup.policy", "shred"),
+    ];
     let topic = |name: &str, configs: &[(&str, &str)]| {
         let configs = configs.iter().map(|(name, value)| CreatableTopicConfig {
             name: (*name).into(),
             value: Some((*value).into()),
             ..Default::default()
         });
-        CreatableTopic { configs: configs.collect(), ..plain(name, 1, 1) }
+        CreatableTopic {
+            configs: configs.collect(),
+            ..plain(name, 1, 1)
+        }
     };
-    let mut answer = peer.call(version, &request_for(vec![topic(&format!("create-configs-{version}"), &set)])).expect("an answer");
+    let mut answer = peer
+        .call(version, &request_for(vec![topic(&format!("create-configs-{version}"), &set)]))
+        .expect("an answer");
     for config in answer.topics.iter_mut().flat_map(|topic| &mut topic.configs) {
         config.retain(|config| config.name != "flush.policy" && !VARYING.contains(&config.name.as_str()));
         config.sort_by(|a, b| a.name.cmp(&b.name));
@@ -227,7 +314,14 @@ fn delete_topics(peer: &mut Peer, version: i16) -> String {
     let mut answers = String::new();
     for wanted in [name.as_str(), &name, "nowhere"] {
         let request = DeleteTopicsRequest {
-            topics: if version >= 6 { vec![DeleteTopicState { name: Some(wanted.into()), ..Default::default() }] } else { Vec::new() },
+            topics: if version >= 6 {
+                vec![DeleteTopicState {
+                    name: Some(wanted.into()),
+                    ..Default::default()
+                }]
+            } else {
+                Vec::new()
+            },
             topic_names: if version < 6 { vec![wanted.into()] } else { Vec::new() },
             timeout_ms: 30_000,
             ..Default::default()
@@ -235,8 +329,19 @@ fn delete_topics(peer: &mut Peer, version: i16) -> String {
         answers += &show(&peer.call(version, &request));
     }
     if version >= 6 {
-        let topics = vec![DeleteTopicState { name: None, topic_id: Uuid::from_u128(55), ..Default::default() }];
-        answers += &show(&peer.call(version, &DeleteTopicsRequest { topics, timeout_ms: 30_000, ..Default::default() }));
+        let topics = vec![DeleteTopicState {
+            name: None,
+            topic_id: Uuid::from_u128(55),
+            ..Default::default()
+        }];
+        answers += &show(&peer.call(
+            version,
+            &DeleteTopicsRequest {
+                topics,
+                timeout_ms: 30_000,
+                ..Default::default()
+            },
+        ));
     }
     answers
 }
@@ -247,7 +352,12 @@ fn create_partitions(peer: &mut Peer, version: i16) -> String {
     let wanted = |name: &str, count, brokers: Option<i32>| CreatePartitionsTopic {
         name: name.into(),
         count,
-        assignments: brokers.map(|id| vec![CreatePartitionsAssignment { broker_ids: vec![id], ..Default::default() }]),
+        assignments: brokers.map(|id| {
+            vec![CreatePartitionsAssignment {
+                broker_ids: vec![id],
+                ..Default::default()
+            }]
+        }),
         ..Default::default()
     };
     let mut answers = String::new();
@@ -260,7 +370,11 @@ fn create_partitions(peer: &mut Peer, version: i16) -> String {
         wanted(&topic, 9, Some(1)),
         wanted("nowhere", 5, None),
     ] {
-        let request = CreatePartitionsRequest { topics: vec![question], timeout_ms: 30_000, ..Default::default() };
+        let request = CreatePartitionsRequest {
+            topics: vec![question],
+            timeout_ms: 30_000,
+            ..Default::default()
+        };
         answers += &show(&peer.call(version, &request));
     }
     answers
@@ -274,11 +388,17 @@ fn describe(peer: &mut Peer, version: i16, resource: (i8, &str), keys: Option<&[
         configuration_keys: keys.map(|keys| keys.iter().map(|key| (*key).into()).collect()),
         ..Default::default()
     };
-    let request = DescribeConfigsRequest { resources: vec![resource], include_synonyms: true, ..Default::default() };
+    let request = DescribeConfigsRequest {
+        resources: vec![resource],
+        include_synonyms: true,
+        ..Default::default()
+    };
     let mut answer = peer.call(version, &request);
     if let Some(answer) = &mut answer {
         for result in &mut answer.results {
-            result.configs.retain(|config| config.name != "flush.policy" && !VARYING.contains(&config.name.as_str()));
+            result
+                .configs
+                .retain(|config| config.name != "flush.policy" && !VARYING.contains(&config.name.as_str()));
             result.configs.sort_by(|a, b| a.name.cmp(&b.name));
         }
     }
@@ -287,7 +407,13 @@ fn describe(peer: &mut Peer, version: i16, resource: (i8, &str), keys: Option<&[
 
 fn describe_configs(peer: &mut Peer, version: i16) -> String {
     create_topic(peer, "described", 1, &[("retention.ms", "777"), ("cleanup.policy", "compact")]);
-    let keys = ["message.max.bytes", "log.retention.ms", "log.segment.bytes", "num.partitions", "auto.create.topics.enable"];
+    let keys = [
+        "message.max.bytes",
+        "log.retention.ms",
+        "log.segment.bytes",
+        "num.partitions",
+        "auto.create.topics.enable",
+    ];
     describe(peer, version, (TOPIC, "described"), None)
         + &describe(peer, version, (TOPIC, "described"), Some(&["retention.ms", "no.such.key"]))
         + &describe(peer, version, (TOPIC, "nowhere"), None)
@@ -309,9 +435,24 @@ fn alter_configs(peer: &mut Peer, version: i16) -> String {
         (BROKER, "1", "process.roles", "broker"),
         (3, "what", "segment.ms", "1"),
     ] {
-        let config = AlterableConfig { name: key.into(), value: Some(value.into()), ..Default::default() };
-        let resource = AlterConfigsResource { resource_type, resource_name: name.into(), configs: vec![config], ..Default::default() };
-        answers += &show(&peer.call(version, &AlterConfigsRequest { resources: vec![resource], ..Default::default() }));
+        let config = AlterableConfig {
+            name: key.into(),
+            value: Some(value.into()),
+            ..Default::default()
+        };
+        let resource = AlterConfigsResource {
+            resource_type,
+            resource_name: name.into(),
+            configs: vec![config],
+            ..Default::default()
+        };
+        answers += &show(&peer.call(
+            version,
+            &AlterConfigsRequest {
+                resources: vec![resource],
+                ..Default::default()
+            },
+        ));
     }
     answers + &describe(peer, 4, (TOPIC, &topic), Some(&["retention.ms", "segment.ms"]))
 }
@@ -343,7 +484,10 @@ fn incremental_alter_configs(peer: &mut Peer, version: i16) -> String {
             configs: vec![config],
             ..Default::default()
         };
-        let request = incremental::IncrementalAlterConfigsRequest { resources: vec![resource], ..Default::default() };
+        let request = incremental::IncrementalAlterConfigsRequest {
+            resources: vec![resource],
+            ..Default::default()
+        };
         answers += &show(&peer.call(version, &request));
     }
     answers + &describe(peer, 4, (TOPIC, &topic), Some(&["retention.ms", "segment.ms", "cleanup.policy"]))
@@ -351,18 +495,36 @@ fn incremental_alter_configs(peer: &mut Peer, version: i16) -> String {
 
 fn describe_log_dirs(peer: &mut Peer, version: i16) -> String {
     create_topic(peer, "log-dirs", 2, &[]);
-    let topics = |name: &str, partitions| Some(vec![DescribableLogDirTopic { topic: name.into(), partitions, ..Default::default() }]);
-    let known = DescribeLogDirsRequest { topics: topics("log-dirs", vec![1]), ..Default::default() };
-    let unknown = DescribeLogDirsRequest { topics: topics("nowhere", vec![0]), ..Default::default() };
+    let topics = |name: &str, partitions| {
+        Some(vec![DescribableLogDirTopic {
+            topic: name.into(),
+            partitions,
+            ..Default::default()
+        }])
+    };
+    let known = DescribeLogDirsRequest {
+        topics: topics("log-dirs", vec![1]),
+        ..Default::default()
+    };
+    let unknown = DescribeLogDirsRequest {
+        topics: topics("nowhere", vec![0]),
+        ..Default::default()
+    };
     show(&peer.call(version, &known)) + &show(&peer.call(version, &unknown))
 }
 
 fn describe_cluster(peer: &mut Peer, version: i16) -> String {
     let mut answers = show(&peer.call(version, &DescribeClusterRequest::default()));
-    let operations = DescribeClusterRequest { include_cluster_authorized_operations: true, ..Default::default() };
+    let operations = DescribeClusterRequest {
+        include_cluster_authorized_operations: true,
+        ..Default::default()
+    };
     answers += &show(&peer.call(version, &operations));
     if version >= 1 {
-        let controllers = DescribeClusterRequest { endpoint_type: 2, ..Default::default() };
+        let controllers = DescribeClusterRequest {
+            endpoint_type: 2,
+            ..Default::default()
+        };
         answers += &show(&peer.call(version, &controllers));
     }
     answers
@@ -371,8 +533,19 @@ fn describe_cluster(peer: &mut Peer, version: i16) -> String {
 fn describe_topic_partitions(peer: &mut Peer, version: i16) -> String {
     create_topic(peer, "described-a", 3, &[]);
     create_topic(peer, "described-b", 3, &[]);
-    let named = |names: &[&str]| names.iter().map(|name| TopicRequest { name: (*name).into(), ..Default::default() }).collect();
-    let whole = DescribeTopicPartitionsRequest { topics: named(&["described-b", "described-a", "nowhere"]), ..Default::default() };
+    let named = |names: &[&str]| {
+        names
+            .iter()
+            .map(|name| TopicRequest {
+                name: (*name).into(),
+                ..Default::default()
+            })
+            .collect()
+    };
+    let whole = DescribeTopicPartitionsRequest {
+        topics: named(&["described-b", "described-a", "nowhere"]),
+        ..Default::default()
+    };
     let mut answers = show(&peer.call(version, &whole));
     let first = DescribeTopicPartitionsRequest {
         topics: named(&["described-a", "described-b"]),
@@ -380,21 +553,56 @@ fn describe_topic_partitions(peer: &mut Peer, version: i16) -> String {
         ..Default::default()
     };
     answers += &show(&peer.call(version, &first));
-    let cursor = Cursor { topic_name: "described-b".into(), partition_index: 1, ..Default::default() };
-    answers + &show(&peer.call(version, &DescribeTopicPartitionsRequest { cursor: Some(cursor), ..first }))
+    let cursor = Cursor {
+        topic_name: "described-b".into(),
+        partition_index: 1,
+        ..Default::default()
+    };
+    answers
+        + &show(&peer.call(
+            version,
+            &DescribeTopicPartitionsRequest {
+                cursor: Some(cursor),
+                ..first
+            },
+        ))
 }
 
 /// Offsets, epochs and addresses are each node's own; the shape and the members must agree.
 fn describe_quorum(peer: &mut Peer, version: i16) -> String {
-    let partition = RequestPartitionData { partition_index: 0, ..Default::default() };
-    let topic = |name: &str| RequestTopicData { topic_name: name.into(), partitions: vec![partition.clone()], ..Default::default() };
-    let known = peer.call(version, &DescribeQuorumRequest { topics: vec![topic("__cluster_metadata")], ..Default::default() });
+    let partition = RequestPartitionData {
+        partition_index: 0,
+        ..Default::default()
+    };
+    let topic = |name: &str| RequestTopicData {
+        topic_name: name.into(),
+        partitions: vec![partition.clone()],
+        ..Default::default()
+    };
+    let known = peer.call(
+        version,
+        &DescribeQuorumRequest {
+            topics: vec![topic("__cluster_metadata")],
+            ..Default::default()
+        },
+    );
     let known = known.expect("an answer");
     let metadata = &known.topics[0].partitions[0];
     let voters: Vec<_> = metadata.current_voters.iter().map(|voter| voter.replica_id).collect();
-    let unknown = peer.call(version, &DescribeQuorumRequest { topics: vec![topic("nowhere")], ..Default::default() });
+    let unknown = peer.call(
+        version,
+        &DescribeQuorumRequest {
+            topics: vec![topic("nowhere")],
+            ..Default::default()
+        },
+    );
     let observers = metadata.observers.len();
-    format!("{} {} {voters:?} {observers} {}", known.error_code, metadata.leader_id, show(&unknown))
+    format!(
+        "{} {} {voters:?} {observers} {}",
+        known.error_code,
+        metadata.leader_id,
+        show(&unknown)
+    )
 }
 
 fn list_config_resources(peer: &mut Peer, version: i16) -> String {
@@ -403,7 +611,10 @@ fn list_config_resources(peer: &mut Peer, version: i16) -> String {
     }
     let mut answers = String::new();
     for resource_type in [BROKER, 8, 16, 32, 3] {
-        let request = ListConfigResourcesRequest { resource_types: vec![resource_type], ..Default::default() };
+        let request = ListConfigResourcesRequest {
+            resource_types: vec![resource_type],
+            ..Default::default()
+        };
         let mut answer = peer.call(version, &request);
         if let Some(answer) = &mut answer {
             answer.config_resources.sort_by(|a, b| a.resource_name.cmp(&b.resource_name));

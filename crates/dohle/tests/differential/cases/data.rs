@@ -20,10 +20,18 @@ use dohle_protocol::messages::produce::{PartitionProduceData, ProduceRequest, To
 pub(super) const CASES: &[Definition] = &[
     ("produce", ApiKey::Produce, produce_well),
     ("produce-unknown", ApiKey::Produce, produce_unknown),
-    ("produce-acks-2", ApiKey::Produce, |peer, version| produce_shown(peer, version, 2, batch(1))),
-    ("produce-flipped-bit", ApiKey::Produce, |peer, version| produce_damaged(peer, version, |batch| batch[80] ^= 1)),
-    ("produce-magic-1", ApiKey::Produce, |peer, version| produce_damaged(peer, version, |batch| batch[16] = 1)),
-    ("produce-control", ApiKey::Produce, |peer, version| produce_shown(peer, version, -1, builder(1).control().build())),
+    ("produce-acks-2", ApiKey::Produce, |peer, version| {
+        produce_shown(peer, version, 2, batch(1))
+    }),
+    ("produce-flipped-bit", ApiKey::Produce, |peer, version| {
+        produce_damaged(peer, version, |batch| batch[80] ^= 1)
+    }),
+    ("produce-magic-1", ApiKey::Produce, |peer, version| {
+        produce_damaged(peer, version, |batch| batch[16] = 1)
+    }),
+    ("produce-control", ApiKey::Produce, |peer, version| {
+        produce_shown(peer, version, -1, builder(1).control().build())
+    }),
     ("produce-too-large", ApiKey::Produce, produce_too_large),
     ("produce-sequences", ApiKey::Produce, produce_sequences),
     ("fetch", ApiKey::Fetch, fetch_well),
@@ -59,7 +67,11 @@ fn produce(peer: &mut Peer, version: i16, target: (&str, i32), acks: i16, record
         topic_data: vec![TopicProduceData {
             name: topic.into(),
             topic_id: id_in(peer, version, topic),
-            partition_data: vec![PartitionProduceData { index: partition, records: Some(records), ..Default::default() }],
+            partition_data: vec![PartitionProduceData {
+                index: partition,
+                records: Some(records),
+                ..Default::default()
+            }],
             ..Default::default()
         }],
         ..Default::default()
@@ -84,7 +96,13 @@ fn produce_well(peer: &mut Peer, version: i16) -> String {
     let topic = format!("produce-well-{version}");
     create_topic(peer, &topic, 1, &[]);
     let mut answers = String::new();
-    for codec in [Compression::None, Compression::Gzip, Compression::Snappy, Compression::Lz4, Compression::Zstd] {
+    for codec in [
+        Compression::None,
+        Compression::Gzip,
+        Compression::Snappy,
+        Compression::Lz4,
+        Compression::Zstd,
+    ] {
         let records = builder(3).compression(codec, None).build();
         answers += &produce(peer, version, (&topic, 0), -1, records.clone());
         answers += &produce(peer, version, (&topic, 0), 1, records);
@@ -126,7 +144,10 @@ fn produce_sequences(peer: &mut Peer, version: i16) -> String {
 }
 
 fn init_producer(peer: &mut Peer) -> ProducerId {
-    let request = InitProducerIdRequest { transaction_timeout_ms: 60_000, ..Default::default() };
+    let request = InitProducerIdRequest {
+        transaction_timeout_ms: 60_000,
+        ..Default::default()
+    };
     ProducerId(peer.call(4, &request).expect("an answer").producer_id)
 }
 
@@ -140,7 +161,12 @@ struct Position {
 }
 
 fn at(offset: i64) -> Position {
-    Position { partition: 0, offset, epoch: -1, max_bytes: 1 << 20 }
+    Position {
+        partition: 0,
+        offset,
+        epoch: -1,
+        max_bytes: 1 << 20,
+    }
 }
 
 fn fetch_request(peer: &mut Peer, version: i16, topic: &str, positions: &[Position]) -> FetchRequest {
@@ -157,7 +183,13 @@ fn fetch_request(peer: &mut Peer, version: i16, topic: &str, positions: &[Positi
         partitions: partitions.collect(),
         ..Default::default()
     };
-    FetchRequest { max_wait_ms: 0, min_bytes: 0, session_epoch: -1, topics: vec![topic], ..Default::default() }
+    FetchRequest {
+        max_wait_ms: 0,
+        min_bytes: 0,
+        session_epoch: -1,
+        topics: vec![topic],
+        ..Default::default()
+    }
 }
 
 fn fetch(peer: &mut Peer, version: i16, topic: &str, positions: &[Position]) -> String {
@@ -202,7 +234,8 @@ fn fetch_epochs(peer: &mut Peer, version: i16) -> String {
     if version < 9 {
         return String::new();
     }
-    fetch(peer, version, "fetch-well", &[Position { epoch: 0, ..at(0) }]) + &fetch(peer, version, "fetch-well", &[Position { epoch: 5, ..at(0) }])
+    fetch(peer, version, "fetch-well", &[Position { epoch: 0, ..at(0) }])
+        + &fetch(peer, version, "fetch-well", &[Position { epoch: 5, ..at(0) }])
 }
 
 /// A new session, an empty increment, one with news, a wrong epoch, an unknown session.
@@ -231,15 +264,42 @@ fn fetch_sessions(peer: &mut Peer, version: i16) -> String {
 
 fn list_offsets(peer: &mut Peer, version: i16, target: (&str, i32), epoch: i32, timestamp: i64) -> String {
     let (topic, partition_index) = target;
-    let partition = ListOffsetsPartition { partition_index, current_leader_epoch: epoch, timestamp, ..Default::default() };
-    let topic = ListOffsetsTopic { name: topic.into(), partitions: vec![partition], ..Default::default() };
-    let request = ListOffsetsRequest { replica_id: -1, topics: vec![topic], timeout_ms: 1000, ..Default::default() };
+    let partition = ListOffsetsPartition {
+        partition_index,
+        current_leader_epoch: epoch,
+        timestamp,
+        ..Default::default()
+    };
+    let topic = ListOffsetsTopic {
+        name: topic.into(),
+        partitions: vec![partition],
+        ..Default::default()
+    };
+    let request = ListOffsetsRequest {
+        replica_id: -1,
+        topics: vec![topic],
+        timeout_ms: 1000,
+        ..Default::default()
+    };
     format!("{timestamp} {}", show(&peer.call(version, &request)))
 }
 
 fn list_offsets_well(peer: &mut Peer, version: i16) -> String {
     filled_topic(peer, "fetch-well");
-    let timestamps = [-1, -2, -3, -4, -5, -6, -7, 0, 1_700_000_000_000, 1_700_000_000_500, 1_700_000_001_000, 1_700_000_001_001];
+    let timestamps = [
+        -1,
+        -2,
+        -3,
+        -4,
+        -5,
+        -6,
+        -7,
+        0,
+        1_700_000_000_000,
+        1_700_000_000_500,
+        1_700_000_001_000,
+        1_700_000_001_001,
+    ];
     let mut answers = String::new();
     for timestamp in timestamps {
         answers += &list_offsets(peer, version, ("fetch-well", 0), -1, timestamp);
@@ -262,9 +322,22 @@ fn offset_for_leader_epoch(peer: &mut Peer, version: i16) -> String {
     filled_topic(peer, "fetch-well");
     let mut answers = String::new();
     for (partition, current_leader_epoch, leader_epoch) in [(0, -1, 0), (0, -1, 5), (0, 0, 0), (0, 3, 0), (1, -1, 0), (8, -1, 0)] {
-        let partition = OffsetForLeaderPartition { partition, current_leader_epoch, leader_epoch, ..Default::default() };
-        let topic = OffsetForLeaderTopic { topic: "fetch-well".into(), partitions: vec![partition], ..Default::default() };
-        let request = OffsetForLeaderEpochRequest { replica_id: -1, topics: vec![topic], ..Default::default() };
+        let partition = OffsetForLeaderPartition {
+            partition,
+            current_leader_epoch,
+            leader_epoch,
+            ..Default::default()
+        };
+        let topic = OffsetForLeaderTopic {
+            topic: "fetch-well".into(),
+            partitions: vec![partition],
+            ..Default::default()
+        };
+        let request = OffsetForLeaderEpochRequest {
+            replica_id: -1,
+            topics: vec![topic],
+            ..Default::default()
+        };
         answers += &show(&peer.call(version, &request));
     }
     answers
@@ -274,25 +347,53 @@ fn delete_records(peer: &mut Peer, version: i16) -> String {
     let topic = format!("delete-records-{version}");
     filled_topic(peer, &topic);
     let mut answers = String::new();
-    for (name, partition_index, offset) in
-        [(topic.as_str(), 0, 3), (&topic, 0, 1), (&topic, 0, 99), (&topic, 0, -2), (&topic, 0, -1), (&topic, 7, 0), ("nowhere", 0, 0)]
-    {
-        let partition = DeleteRecordsPartition { partition_index, offset, ..Default::default() };
-        let wanted = DeleteRecordsTopic { name: name.into(), partitions: vec![partition], ..Default::default() };
-        let request = DeleteRecordsRequest { topics: vec![wanted], timeout_ms: 10_000, ..Default::default() };
+    for (name, partition_index, offset) in [
+        (topic.as_str(), 0, 3),
+        (&topic, 0, 1),
+        (&topic, 0, 99),
+        (&topic, 0, -2),
+        (&topic, 0, -1),
+        (&topic, 7, 0),
+        ("nowhere", 0, 0),
+    ] {
+        let partition = DeleteRecordsPartition {
+            partition_index,
+            offset,
+            ..Default::default()
+        };
+        let wanted = DeleteRecordsTopic {
+            name: name.into(),
+            partitions: vec![partition],
+            ..Default::default()
+        };
+        let request = DeleteRecordsRequest {
+            topics: vec![wanted],
+            timeout_ms: 10_000,
+            ..Default::default()
+        };
         answers += &show(&peer.call(version, &request));
     }
     answers + &list_offsets(peer, 5, (&topic, 0), -1, -2)
 }
 
 fn init_producer_id(peer: &mut Peer, version: i16) -> String {
-    let fresh = InitProducerIdRequest { transaction_timeout_ms: 60_000, ..Default::default() };
+    let fresh = InitProducerIdRequest {
+        transaction_timeout_ms: 60_000,
+        ..Default::default()
+    };
     let first = peer.call(version, &fresh);
     let mut answers = show(&first);
     if version >= 3 {
         let producer_id = first.expect("an answer").producer_id;
         for producer_epoch in [0, -1] {
-            answers += &show(&peer.call(version, &InitProducerIdRequest { producer_id, producer_epoch, ..fresh.clone() }));
+            answers += &show(&peer.call(
+                version,
+                &InitProducerIdRequest {
+                    producer_id,
+                    producer_epoch,
+                    ..fresh.clone()
+                },
+            ));
         }
     }
     answers
@@ -303,8 +404,22 @@ fn describe_producers(peer: &mut Peer, version: i16) -> String {
     let id = init_producer(peer);
     produce(peer, 9, ("producers", 0), -1, builder(4).producer(id, ProducerEpoch(0), 0).build());
     let topics = vec![
-        TopicRequest { name: "producers".into(), partition_indexes: vec![0, 5], ..Default::default() },
-        TopicRequest { name: "nowhere".into(), partition_indexes: vec![0], ..Default::default() },
+        TopicRequest {
+            name: "producers".into(),
+            partition_indexes: vec![0, 5],
+            ..Default::default()
+        },
+        TopicRequest {
+            name: "nowhere".into(),
+            partition_indexes: vec![0],
+            ..Default::default()
+        },
     ];
-    show(&peer.call(version, &DescribeProducersRequest { topics, ..Default::default() }))
+    show(&peer.call(
+        version,
+        &DescribeProducersRequest {
+            topics,
+            ..Default::default()
+        },
+    ))
 }

@@ -1,0 +1,8 @@
+//! What tests of real processes share: a node on loopback, and a blocking connection that speaks the protocol.
+#![allow(dead_code, unused_imports, reason = "each test target includes this and uses a part of it")]
+
+mod connection;
+mod node;
+
+pub(crate) use connection::Connection;
+pub(crate) use node::{BINARY, Node, StartRefused, free_port};
