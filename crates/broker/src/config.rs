@@ -10,6 +10,7 @@ pub(crate) mod settings;
 pub use docs::render_docs;
 pub use listeners::{Endpoint, Listener, Listeners, ListenersError};
 pub use properties::PropertiesError;
+pub(crate) use registry::{BROKER_KEYS, broker_keys_in_order};
 
 use dohle_metadata::config::key::ConfigError as ValueError;
 use known_keys::Known;
@@ -88,8 +89,13 @@ impl NodeConfig {
         let mut not_acted_on = Vec::new();
         for (key, (value, origin)) in texts {
             match known_keys::look_up(&key) {
-                Known::ActedOn => drop(values.insert(key, value)),
                 Known::ToKafka => not_acted_on.push(key),
+                Known::Here => {
+                    if registry::not_acted_on(&key).is_some() {
+                        not_acted_on.push(key.clone());
+                    }
+                    values.insert(key, value);
+                }
                 Known::No { nearest } => return Err(ConfigError::UnknownKey { origin, key, nearest }),
             }
         }

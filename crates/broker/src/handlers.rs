@@ -2,3 +2,26 @@
 //!
 //! A handler is polled in the order in which requests arrive, so what it does before its first `await` happens in that order too. Errors
 //! are codes in the answer: a handler cannot fail.
+
+pub(crate) mod alter_configs;
+pub(crate) mod api_versions;
+mod authorized_operations;
+pub(crate) mod create_partitions;
+pub(crate) mod create_topics;
+pub(crate) mod delete_records;
+pub(crate) mod delete_topics;
+pub(crate) mod describe_cluster;
+pub(crate) mod describe_configs;
+pub(crate) mod describe_log_dirs;
+pub(crate) mod describe_producers;
+pub(crate) mod describe_quorum;
+pub(crate) mod describe_topic_partitions;
+pub(crate) mod fetch;
+pub(crate) mod incremental_alter_configs;
+pub(crate) mod init_producer_id;
+mod leader_hints;
+pub(crate) mod list_config_resources;
+pub(crate) mod list_offsets;
+pub(crate) mod metadata;
+pub(crate) mod offset_for_leader_epoch;
+pub(crate) mod produce;

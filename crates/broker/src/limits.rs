@@ -37,3 +37,31 @@ pub(crate) const SHUTDOWN_DRAIN_MAX: Duration = Duration::from_secs(5);
 
 /// One line of a properties file, continuations included.
 pub(crate) const PROPERTIES_LINE_BYTES_MAX: usize = 1 << 20;
+
+/// Recent batches kept in memory, of all partitions together.
+pub(crate) const TAIL_CACHE_BYTES: usize = 64 << 20;
+
+/// Recent batches kept in memory, of one partition.
+pub(crate) const TAIL_CACHE_BYTES_PER_PARTITION: usize = 4 << 20;
+
+/// The recent batches of a partition to which nothing is appended for this long are dropped.
+pub(crate) const TAIL_CACHE_IDLE_MAX: Duration = Duration::from_secs(10);
+
+/// Records of one partition in one answer to a fetch, whatever the client allows; a single larger batch excepted.
+pub(crate) const FETCH_PARTITION_BYTES_MAX: usize = 1 << 20;
+
+/// Records in answers to fetches that are not written yet, of all connections together. Beyond it a fetch gets one batch.
+pub(crate) const FETCH_RESPONSE_BYTES: usize = 256 << 20;
+
+/// Threads that open logs when the broker starts.
+pub(crate) const OPEN_THREADS_MAX: usize = 4;
+
+/// With `flush.policy=interval`, records are synced after this long at the latest, whatever is configured.
+pub(crate) const FLUSH_INTERVAL_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Bytes of requests in memory at one time, unless `queued.max.request.bytes` says otherwise.
+pub(crate) const REQUEST_BYTES: usize = 256 << 20;
+
+/// How long a change of the metadata may take, whatever the client says.
+pub(crate) const CONTROLLER_TIMEOUT_MIN: Duration = Duration::from_secs(1);
+pub(crate) const CONTROLLER_TIMEOUT_MAX: Duration = Duration::from_secs(60);

@@ -33,7 +33,7 @@ struct TopicLabels {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct PolicyLabels {
     topic: String,
-    policy: String,
+    policy: &'static str,
 }
 
 /// What is true of one topic at the moment of a scrape.
@@ -41,7 +41,7 @@ struct PolicyLabels {
 pub(crate) struct TopicGauges {
     pub(crate) topic: String,
     pub(crate) log_bytes: u64,
-    pub(crate) flush_policy: String,
+    pub(crate) flush_policy: &'static str,
 }
 
 /// What is true of the broker at the moment of a scrape.
@@ -193,7 +193,7 @@ impl Metrics {
             self.flush_policy
                 .get_or_create(&PolicyLabels {
                     topic: topic.topic.clone(),
-                    policy: topic.flush_policy.clone(),
+                    policy: topic.flush_policy,
                 })
                 .set(1);
         }
@@ -217,7 +217,7 @@ mod tests {
         let topic = TopicGauges {
             topic: "logs".to_string(),
             log_bytes: 42,
-            flush_policy: "commit".to_string(),
+            flush_policy: "commit",
         };
         let text = metrics
             .render(&Gauges {

@@ -1,5 +1,41 @@
 //! What every handler and every background task of one broker shares.
 
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use dohle_quorum::Quorum;
+use dohle_replication::FetchSessionCache;
+use parking_lot::Mutex;
+use tokio::sync::Semaphore;
+
+use crate::cluster::producer_ids::ProducerIds;
+use crate::cluster::publisher::CarriedOut;
+use crate::config::NodeConfig;
+use crate::config::settings::Settings;
+use crate::metrics::Metrics;
+use crate::net::connection_counts::ConnectionCounts;
+use crate::replica::cell::CellServices;
+use crate::replica::table::ReplicaTable;
+
 /// One broker, from the point of view of a handler.
 pub(crate) struct BrokerState {
+    pub(crate) config: Arc<NodeConfig>,
+    /// The values of configuration keys at the moment.
+    pub(crate) settings: ArcSwap<Settings>,
+    pub(crate) cluster_id: Arc<str>,
+    pub(crate) quorum: Quorum,
+    /// How far this broker acts on what the quorum says.
+    pub(crate) carried_out: CarriedOut,
+    pub(crate) producer_ids: ProducerIds,
+    /// Of the registration of this process.
+    pub(crate) broker_epoch: i64,
+    pub(crate) replicas: ReplicaTable,
+    pub(crate) services: Arc<CellServices>,
+    pub(crate) fetch_sessions: Mutex<FetchSessionCache>,
+    pub(crate) connections: Arc<ConnectionCounts>,
+    /// Bytes of requests that may be in memory.
+    pub(crate) request_budget: Arc<Semaphore>,
+    /// Bytes of records in answers that may be in memory.
+    pub(crate) response_budget: Arc<Semaphore>,
+    pub(crate) metrics: Arc<Metrics>,
 }

@@ -1,8 +1,8 @@
-//! Which keys there are: those acted on, those that only Apache Kafka acts on, and the nearest to one that nobody knows.
+//! Which keys there are: ours, those that only Apache Kafka has, and the nearest to one that nobody knows.
 
 use super::registry::broker_keys;
 
-/// Names of Kafka's keys; those acted on stand here too.
+/// Names of Kafka's keys; those that this broker has stand here too.
 const KNOWN_TO_KAFKA: &str = include_str!("known_to_kafka.txt");
 
 /// Kafka repeats most security keys per listener, and passes whole families through to plug-ins.
@@ -10,14 +10,14 @@ const FAMILIES: &[&str] = &["listener.name.", "config.providers.", "rlmm.config.
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Known {
-    ActedOn,
+    Here,
     ToKafka,
     No { nearest: Option<&'static str> },
 }
 
 pub(super) fn look_up(name: &str) -> Known {
     if broker_keys().any(|key| key.name == name) {
-        return Known::ActedOn;
+        return Known::Here;
     }
     if known_to_kafka().any(|known| known == name) || FAMILIES.iter().any(|family| name.starts_with(family)) {
         return Known::ToKafka;

@@ -2,6 +2,7 @@
 
 use dohle_metadata::config::key::ConfigKind::{Boolean, Int, List, String as Text};
 use dohle_metadata::config::key::{ConfigKey, ConfigKind, Dynamic};
+use dohle_metadata::config::topic::{self, Support, TOPIC_KEYS};
 
 const fn key(name: &'static str, kind: ConfigKind, default: Option<&'static str>, doc: &'static str) -> ConfigKey {
     ConfigKey::new(name, kind, default, doc)
@@ -141,7 +142,7 @@ pub(crate) const BROKER_KEYS: &[ConfigKey] = &[
         "metrics.listener",
         Text,
         None,
-        "HOST:PORT of the HTTP port with /metrics and /health (not a key of Kafka); closed if it is not set.",
+        "HOST:PORT of the HTTP port with /metrics and /health (no key of Kafka's); closed if it is not set.",
     ),
     key("node.id", ConfigKind::int_from(0), Some("1"), "Number of this node in its cluster."),
     key(
@@ -177,11 +178,29 @@ pub(crate) const BROKER_KEYS: &[ConfigKey] = &[
     ),
 ];
 
-/// Every key that a broker acts on.
+/// Every key of a broker: its own, and the defaults of topics. In no particular order.
 pub(crate) fn broker_keys() -> impl Iterator<Item = ConfigKey> {
-    BROKER_KEYS.iter().copied()
+    BROKER_KEYS.iter().copied().chain(topic::broker_keys())
+}
+
+/// Every key of a broker once, by name.
+pub(crate) fn broker_keys_in_order() -> Vec<ConfigKey> {
+    let mut keys: Vec<ConfigKey> = broker_keys().collect();
+    keys.sort_by_key(|key| key.name);
+    keys
 }
 
 pub(crate) fn broker_key(name: &str) -> Option<ConfigKey> {
     broker_keys().find(|key| key.name == name)
+}
+
+/// Why nothing is done about a key that sets a default of topics.
+pub(crate) fn not_acted_on(name: &str) -> Option<&'static str> {
+    let topic_key = TOPIC_KEYS
+        .iter()
+        .find(|key| key.synonyms.iter().any(|synonym| synonym.name == name))?;
+    match topic_key.support {
+        Support::ActedOn => None,
+        Support::Accepted(reason) => Some(reason),
+    }
 }

@@ -1,22 +1,13 @@
 //! The values of the broker's keys: what file and command line set, and over it what was altered while the broker ran.
 
 use super::ConfigError;
-use super::registry::{BROKER_KEYS, broker_key, broker_keys};
-use dohle_metadata::config::key::{ConfigKey, ConfigValue};
+use super::registry::{BROKER_KEYS, broker_key};
+use dohle_metadata::config::broker::BrokerView;
+use dohle_metadata::config::key::ConfigValue;
+use dohle_metadata::image::ClusterImage;
+use dohle_protocol::id::BrokerId;
 use std::collections::BTreeMap;
 use std::time::Duration;
-
-/// Where a value comes from, in Kafka's numbers for DescribeConfigs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Source {
-    Topic = 1,
-    /// Altered for one broker.
-    DynamicBroker = 2,
-    /// Altered for all brokers.
-    DynamicDefault = 3,
-    Static = 4,
-    Default = 5,
-}
 
 /// Values by key, all checked.
 pub(crate) type Values = BTreeMap<String, String>;
@@ -33,6 +24,10 @@ impl StaticValues {
             }
         }
         Ok(StaticValues(values))
+    }
+
+    pub(crate) fn as_map(&self) -> &Values {
+        &self.0
     }
 
     /// What was given, without spaces around it.
@@ -53,11 +48,9 @@ impl StaticValues {
     }
 }
 
-/// All keys of one broker at one time; replaced as a whole when one is altered.
+/// The keys of one broker at one time, as far as they may change or are needed often; replaced as a whole when one is altered.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
-    /// Most specific first.
-    layers: [(Source, Values); 3],
     pub(crate) auto_create_topics: bool,
     pub(crate) delete_topics: bool,
     pub(crate) num_partitions: i32,
@@ -78,23 +71,19 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    pub(crate) fn resolve(at_start: &StaticValues, for_all_brokers: Values, for_this_broker: Values) -> Settings {
-        let layers = [
-            (Source::DynamicBroker, for_this_broker),
-            (Source::DynamicDefault, for_all_brokers),
-            (Source::Static, at_start.0.clone()),
-        ];
+    pub(crate) fn of(image: &ClusterImage, broker: BrokerId, at_start: &StaticValues) -> Settings {
+        Settings::resolve(BrokerView::of(image, broker, &at_start.0))
+    }
+
+    pub(crate) fn resolve(view: BrokerView<'_>) -> Settings {
         let value = |name: &str| -> ConfigValue {
             let key = BROKER_KEYS
                 .iter()
                 .find(|key| key.name == name)
                 .expect("the name of a registered key");
-            let given = layers.iter().find_map(|(_, values)| values.get(name));
-            let text = given
-                .map(String::as_str)
-                .or(key.default)
-                .expect("only keys with a default are resolved");
-            key.parse(text).expect("values are checked before they are stored")
+            // What does not fit may have been stored by a newer version.
+            let set = view.get(name).and_then(|text| key.parse(text).ok());
+            set.or_else(|| key.default_value()).expect("only keys with a default are resolved")
         };
         let boolean = |name: &str| value(name).as_bool().expect("a boolean");
         let number = |name: &str| value(name).as_long().expect("a number");
@@ -116,21 +105,6 @@ impl Settings {
             producer_id_expiration: milliseconds("producer.id.expiration.ms"),
             retention_check_interval: milliseconds("log.retention.check.interval.ms"),
             checkpoint_interval: milliseconds("log.flush.offset.checkpoint.interval.ms"),
-            layers,
         }
-    }
-
-    /// What is set for a key, most specific first, its default last.
-    pub(crate) fn values_of(&self, key: &ConfigKey) -> Vec<(Source, &str)> {
-        let set = self
-            .layers
-            .iter()
-            .filter_map(|(source, values)| Some((*source, values.get(key.name)?.trim())));
-        set.chain(key.default.map(|default| (Source::Default, default))).collect()
-    }
-
-    /// What was altered for all brokers.
-    pub(crate) fn for_all_brokers(&self) -> &Values {
-        &self.layers[1].1
     }
 }

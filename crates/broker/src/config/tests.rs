@@ -1,9 +1,10 @@
 //! What a `server.properties` and a command line may say, and what is said about mistakes in them.
 
 use super::*;
+use dohle_metadata::config::broker::BrokerView;
 use known_keys::{Known, known_to_kafka, look_up};
 use registry::broker_keys;
-use settings::{Settings, Source};
+use settings::Settings;
 
 /// The settings of Apache Kafka's own file for a node that is broker and controller (config/server.properties of version 4).
 const KAFKA_4_SERVER_PROPERTIES: &str = "\
@@ -88,7 +89,12 @@ fn the_command_line_wins_over_the_file() {
     assert_eq!(config.log_dirs, [PathBuf::from("/data")]);
     assert_eq!(config.listeners.clients[0].bind.to_string(), "127.0.0.1:0");
     assert_eq!(config.listeners.clients[0].advertised, None);
-    let settings = Settings::resolve(&config.values, BTreeMap::new(), BTreeMap::new());
+    let nothing = BTreeMap::new();
+    let settings = Settings::resolve(BrokerView {
+        broker: &nothing,
+        cluster: &nothing,
+        file: config.values.as_map(),
+    });
     assert_eq!(settings.num_partitions, 7);
 }
 
@@ -164,18 +170,35 @@ fn broker_id_is_the_older_name_of_node_id() {
 fn what_was_altered_wins_over_what_was_given_at_start() {
     let (config, _) = with(&[("max.connections", "10")]).unwrap();
     let value = |number: &str| BTreeMap::from([("max.connections".to_string(), number.to_string())]);
-    let settings = Settings::resolve(&config.values, value("20"), BTreeMap::new());
-    assert_eq!(settings.connections_max, 20);
-    let settings = Settings::resolve(&config.values, value("20"), value("30"));
-    assert_eq!(settings.connections_max, 30);
-    let key = registry::broker_key("max.connections").unwrap();
-    let expected = [
-        (Source::DynamicBroker, "30"),
-        (Source::DynamicDefault, "20"),
-        (Source::Static, "10"),
-        (Source::Default, "2147483647"),
-    ];
-    assert_eq!(settings.values_of(&key), expected);
+    let (for_all, for_one, nothing) = (value("20"), value("30"), BTreeMap::new());
+    let file = config.values.as_map();
+    assert_eq!(
+        Settings::resolve(BrokerView {
+            broker: &nothing,
+            cluster: &nothing,
+            file
+        })
+        .connections_max,
+        10
+    );
+    assert_eq!(
+        Settings::resolve(BrokerView {
+            broker: &nothing,
+            cluster: &for_all,
+            file
+        })
+        .connections_max,
+        20
+    );
+    assert_eq!(
+        Settings::resolve(BrokerView {
+            broker: &for_one,
+            cluster: &for_all,
+            file
+        })
+        .connections_max,
+        30
+    );
 }
 
 #[test]
@@ -185,8 +208,8 @@ fn the_registry_is_sorted_its_defaults_fit_and_kafka_knows_all_but_our_own() {
     for key in broker_keys() {
         key.default_value();
         let is_kafkas = known_to_kafka().any(|known| known == key.name);
-        assert!(is_kafkas || key.doc.contains("not a key of Kafka"), "{}", key.name);
-        assert_eq!(look_up(key.name), Known::ActedOn);
+        assert!(is_kafkas || key.doc.contains("no key of Kafka's"), "{}", key.name);
+        assert_eq!(look_up(key.name), Known::Here);
     }
     assert_eq!(look_up("listener.name.internal.ssl.keystore.location"), Known::ToKafka);
 }

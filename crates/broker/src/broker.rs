@@ -1,0 +1,172 @@
+//! A node: what it consists of, in which order that starts, and in which order it ends.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use dohle_protocol::id::BrokerId;
+use dohle_quorum::{Quorum, QuorumConfig};
+use dohle_replication::FetchSessionCache;
+use dohle_storage::{Disk, LogDirError, RealDisk};
+use parking_lot::Mutex;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::cluster::identity::{self, ClusterIdMismatch};
+use crate::cluster::producer_ids::ProducerIds;
+use crate::cluster::publisher::{self, CarriedOut};
+use crate::cluster::registration::{self, RegistrationError};
+use crate::config::NodeConfig;
+use crate::config::settings::Settings;
+use crate::http;
+use crate::limits;
+use crate::log_directories::LogDirectories;
+use crate::metrics::Metrics;
+use crate::net::listener::{BoundListener, ListenError};
+use crate::replica::cell::CellServices;
+use crate::replica::housekeeping;
+use crate::replica::log_directory::LogDirectory;
+use crate::replica::schedule::Schedule;
+use crate::replica::table::ReplicaTable;
+use crate::state::BrokerState;
+
+/// Name of the directory of the metadata log in the first log directory.
+const METADATA_DIR: &str = "__cluster_metadata-0";
+
+/// A running node. Dropping it without [`Broker::shutdown`] is like a crash.
+pub struct Broker {
+    state: Arc<BrokerState>,
+    addresses: Vec<(String, SocketAddr)>,
+    stop: CancellationToken,
+    connections: TaskTracker,
+    background: TaskTracker,
+}
+
+/// Why a node does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    #[error(transparent)]
+    ClusterId(#[from] ClusterIdMismatch),
+    #[error(transparent)]
+    LogDir(#[from] LogDirError),
+    #[error(transparent)]
+    Quorum(#[from] dohle_quorum::StartError),
+    #[error(transparent)]
+    Registration(#[from] RegistrationError),
+}
+
+impl Broker {
+    /// Starts a node, and returns when it serves clients.
+    pub async fn start(config: NodeConfig) -> Result<Broker, StartError> {
+        // Before anything on the disk is touched: a port in use is the most frequent mistake.
+        let bound: Result<Vec<BoundListener>, ListenError> = config.listeners.clients.iter().map(BoundListener::bind).collect();
+        let bound = bound?;
+        let http_listener = http::bind(&config).await?;
+        let disk: Arc<dyn Disk> = Arc::new(RealDisk::default());
+        let cluster_id = identity::cluster_id(&*disk, &config.log_dirs)?;
+        let directories = LogDirectories::open(&config, &cluster_id, &disk)?;
+        let quorum = start_quorum(&config, &cluster_id, &disk).await?;
+        let broker_epoch = registration::join(&quorum, &config, &cluster_id, &bound).await?;
+        let state = assemble(config, cluster_id, directories, (quorum, broker_epoch), &disk);
+        publisher::start(&state, state.quorum.subscribe()).await;
+        registration::unfence(&state).await?;
+
+        let addresses = bound.iter().flat_map(named_addresses).collect();
+        let stop = CancellationToken::new();
+        let broker = Broker { addresses, state, stop, connections: TaskTracker::new(), background: TaskTracker::new() };
+        broker.background.spawn(housekeeping::run(Arc::clone(&broker.state), broker.stop.clone()));
+        if let Some(listener) = http_listener {
+            broker.background.spawn(http::serve(Arc::clone(&broker.state), listener, broker.stop.clone()));
+        }
+        for listener in bound {
+            listener.serve(&broker.state, &broker.stop, &broker.connections);
+        }
+        Ok(broker)
+    }
+
+    /// Names of the listeners for clients, and the addresses that they are bound to.
+    pub fn listeners(&self) -> &[(String, SocketAddr)] {
+        &self.addresses
+    }
+
+    /// Finishes what has been begun, closes the logs, and says in the log directories that all is well.
+    pub async fn shutdown(self) {
+        self.stop.cancel();
+        self.connections.close();
+        if tokio::time::timeout(limits::SHUTDOWN_DRAIN_MAX, self.connections.wait()).await.is_err() {
+            tracing::warn!(connections = self.connections.len(), "shutting down although requests are in the works");
+        }
+        self.background.close();
+        self.background.wait().await;
+        // Only now: clients are not told that there is no broker while their last requests are answered.
+        registration::leave(&self.state).await;
+        if let Err(error) = self.state.quorum.shutdown().await {
+            tracing::error!(%error, "the metadata quorum did not end well");
+        }
+        let state = Arc::clone(&self.state);
+        if let Err(error) = tokio::task::spawn_blocking(move || state.replicas.close()).await {
+            tracing::error!(%error, "the logs could not be closed");
+        }
+    }
+}
+
+async fn start_quorum(config: &NodeConfig, cluster_id: &str, disk: &Arc<dyn Disk>) -> Result<Quorum, dohle_quorum::StartError> {
+    let node_id = u64::try_from(config.node_id).unwrap_or_default();
+    let quorum = QuorumConfig {
+        node_id,
+        cluster_id: cluster_id.to_owned(),
+        dir: config.log_dirs[0].join(METADATA_DIR),
+        // The only voter is reached without a network.
+        voters: BTreeMap::from([(node_id, String::new())]),
+        controller: registration::controller(config),
+    };
+    Quorum::start(quorum, Arc::clone(disk)).await
+}
+
+fn named_addresses(bound: &BoundListener) -> impl Iterator<Item = (String, SocketAddr)> {
+    let name = bound.listener.name.clone();
+    bound.addresses().into_iter().map(move |address| (name.clone(), address))
+}
+
+fn assemble(
+    config: NodeConfig,
+    cluster_id: String,
+    directories: LogDirectories,
+    (quorum, broker_epoch): (Quorum, i64),
+    disk: &Arc<dyn Disk>,
+) -> Arc<BrokerState> {
+    let me = BrokerId(config.node_id);
+    let settings = Settings::of(&quorum.image(), me, &config.values);
+    let metrics = Arc::new(Metrics::new());
+    let services = Arc::new(CellServices {
+        me,
+        schedule: Schedule::default(),
+        metrics: Arc::clone(&metrics),
+        tail_budget: Arc::default(),
+        checkpoint_interval: settings.checkpoint_interval,
+    });
+    let LogDirectories { working, missing } = directories;
+    let working = working.into_iter().map(|dir| LogDirectory::new(dir, Arc::clone(disk))).collect();
+    // A request that alone is larger than the budget would wait for ever.
+    let request_bytes = settings.queued_request_bytes_max.unwrap_or(limits::REQUEST_BYTES).max(settings.request_bytes_max + 4);
+    Arc::new(BrokerState {
+        config: Arc::new(config),
+        cluster_id: cluster_id.into(),
+        replicas: ReplicaTable::new(Arc::clone(&services), working, missing),
+        services,
+        fetch_sessions: Mutex::new(FetchSessionCache::new(settings.fetch_sessions_max)),
+        connections: Arc::default(),
+        request_budget: Arc::new(Semaphore::new(request_bytes.min(Semaphore::MAX_PERMITS))),
+        response_budget: Arc::new(Semaphore::new(limits::FETCH_RESPONSE_BYTES)),
+        carried_out: CarriedOut::new(),
+        producer_ids: ProducerIds::new(),
+        broker_epoch,
+        settings: ArcSwap::from_pointee(settings),
+        quorum,
+        metrics,
+    })
+}

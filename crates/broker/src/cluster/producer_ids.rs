@@ -1,0 +1,54 @@
+//! Producer ids for idempotent producers: the controller gives them away in blocks, each id once for ever.
+
+use dohle_metadata::controller::producer_ids::{ProducerIdBlock, ProducerIdsRequest};
+use dohle_metadata::controller::{ControllerReply, ControllerRequest, Refusal};
+use dohle_protocol::ErrorCode;
+use dohle_protocol::id::{BrokerId, ProducerId};
+use tokio::sync::Mutex;
+
+use crate::cluster::controller;
+use crate::limits::CONTROLLER_TIMEOUT_MAX;
+use crate::state::BrokerState;
+
+/// What is left of the last block.
+#[derive(Debug)]
+pub(crate) struct ProducerIds(Mutex<ProducerIdBlock>);
+
+impl ProducerIds {
+    pub(crate) fn new() -> ProducerIds {
+        ProducerIds(Mutex::new(ProducerIdBlock {
+            first: ProducerId(0),
+            len: 0,
+        }))
+    }
+
+    /// An id that nobody has had before. What is left of a block when the broker stops is never used.
+    pub(crate) async fn next(&self, broker: &BrokerState) -> Result<ProducerId, ErrorCode> {
+        // Held while the controller is asked: whoever else needs an id waits for the same block.
+        let mut block = self.0.lock().await;
+        if block.len == 0 {
+            let request = ProducerIdsRequest {
+                broker_id: BrokerId(broker.config.node_id),
+                broker_epoch: broker.broker_epoch,
+            };
+            *block = allocate(broker, request).await.map_err(|refusal| {
+                tracing::warn!("no producer ids: {refusal}");
+                // Clients ask again.
+                ErrorCode::CoordinatorLoadInProgress
+            })?;
+        }
+        let id = block.first;
+        *block = ProducerIdBlock {
+            first: ProducerId(id.0 + 1),
+            len: block.len - 1,
+        };
+        Ok(id)
+    }
+}
+
+async fn allocate(broker: &BrokerState, request: ProducerIdsRequest) -> Result<ProducerIdBlock, Refusal> {
+    match controller::change(broker, ControllerRequest::AllocateProducerIds(request), CONTROLLER_TIMEOUT_MAX).await? {
+        ControllerReply::AllocateProducerIds(allocated) => allocated,
+        other => unreachable!("the reply to AllocateProducerIds is not {other:?}"),
+    }
+}

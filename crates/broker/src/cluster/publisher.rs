@@ -1,0 +1,110 @@
+//! Carries out what the metadata say: opens, deletes and configures partitions, and puts altered broker configuration into effect.
+
+use std::sync::Arc;
+
+use dohle_metadata::delta::PartitionDelta;
+use dohle_metadata::image::ClusterImage;
+use dohle_protocol::id::{BrokerId, Offset};
+use dohle_quorum::{MetadataChange, Subscription};
+use tokio::sync::watch;
+
+use crate::cluster::assignments::Assignments;
+use crate::config::settings::Settings;
+use crate::state::BrokerState;
+
+/// How far this broker has carried out the metadata.
+#[derive(Debug)]
+pub(crate) struct CarriedOut(watch::Sender<Offset>);
+
+impl CarriedOut {
+    pub(crate) fn new() -> CarriedOut {
+        CarriedOut(watch::Sender::new(Offset::NONE))
+    }
+
+    /// Returns once everything up to `offset` is carried out.
+    pub(crate) async fn reaches(&self, offset: Offset) {
+        let mut offsets = self.0.subscribe();
+        offsets
+            .wait_for(|carried_out| *carried_out >= offset)
+            .await
+            .expect("the sender lives as long as the broker");
+    }
+}
+
+/// Takes over what is assigned to this broker at its start, then follows every change until the quorum ends.
+pub(crate) async fn start(broker: &Arc<BrokerState>, subscription: Subscription) {
+    let Subscription { start, mut changes } = subscription;
+    let image = Arc::clone(&start.image);
+    blocking(broker, move |broker| {
+        broker.replicas.start(&Assignments::new(&image, &broker.config).all())
+    })
+    .await;
+    broker.carried_out.0.send_replace(start.offset);
+    let broker = Arc::clone(broker);
+    tokio::spawn(async move {
+        while let Some(change) = changes.recv().await {
+            let offset = change.version.offset;
+            if !change.delta.is_empty() {
+                blocking(&broker, move |broker| carry_out(broker, &change)).await;
+            }
+            broker.carried_out.0.send_replace(offset);
+        }
+    });
+}
+
+async fn blocking(broker: &Arc<BrokerState>, work: impl FnOnce(&BrokerState) + Send + 'static) {
+    let broker = Arc::clone(broker);
+    if let Err(error) = tokio::task::spawn_blocking(move || work(&broker)).await {
+        tracing::error!(%error, "a change of the metadata could not be carried out");
+    }
+}
+
+fn carry_out(broker: &BrokerState, change: &MetadataChange) {
+    let (image, delta) = (&*change.version.image, &*change.delta);
+    let me = BrokerId(broker.config.node_id);
+    let settings_changed = delta.broker_configs.iter().any(|altered| altered.is_none_or(|id| id == me));
+    if settings_changed {
+        broker.settings.store(Arc::new(Settings::of(image, me, &broker.config.values)));
+    }
+    let assignments = Assignments::new(image, &broker.config);
+    for topic in &delta.topics_deleted {
+        broker.replicas.remove(topic.id);
+    }
+    for topic in &delta.topics_created {
+        broker.replicas.add(&assignments.of_topic(topic));
+    }
+    for partitions in delta.partitions.chunk_by(|one, other| one.topic_id == other.topic_id) {
+        // A topic without its first partition before is a new one.
+        let is_created = partitions[0].index.0 == 0 && partitions[0].before.is_none();
+        if !is_created {
+            change_partitions(broker, image, &assignments, partitions);
+        }
+    }
+    if settings_changed {
+        image
+            .topics()
+            .iter()
+            .for_each(|topic| broker.replicas.update(&assignments.of_partitions(topic, std::iter::empty())));
+    } else {
+        let altered = delta.topic_configs.iter().filter_map(|name| image.topic(name));
+        altered.for_each(|topic| broker.replicas.update(&assignments.of_partitions(topic, std::iter::empty())));
+    }
+}
+
+/// Partitions of a topic that was there before: some are new, others have changed.
+fn change_partitions(broker: &BrokerState, image: &ClusterImage, assignments: &Assignments<'_>, partitions: &[PartitionDelta]) {
+    let Some(topic) = image.topic_by_id(partitions[0].topic_id) else {
+        return;
+    };
+    let (added, changed): (Vec<&PartitionDelta>, Vec<&PartitionDelta>) =
+        partitions.iter().partition(|partition| partition.before.is_none());
+    let of = |partitions: &[&PartitionDelta]| {
+        assignments.of_partitions(topic, partitions.iter().map(|partition| (partition.index, &partition.now)))
+    };
+    if !added.is_empty() {
+        broker.replicas.add(&of(&added));
+    }
+    if !changed.is_empty() {
+        broker.replicas.update(&of(&changed));
+    }
+}

@@ -1,0 +1,99 @@
+//! Joining the cluster at the start, and leaving it in order.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use dohle_metadata::controller::brokers::{BrokerHeartbeat, BrokerRegistration};
+use dohle_metadata::controller::{Controller, ControllerReply, ControllerRequest, Refusal};
+use dohle_metadata::record::BrokerEndpoint;
+use dohle_protocol::id::BrokerId;
+use dohle_quorum::{Quorum, SubmitError};
+use uuid::Uuid;
+
+use crate::config::{self, NodeConfig};
+use crate::net::listener::BoundListener;
+use crate::state::BrokerState;
+
+/// This broker cannot be part of the cluster.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistrationError {
+    #[error("the controller refuses this broker: {0}")]
+    Refused(#[from] Refusal),
+    #[error(transparent)]
+    Quorum(#[from] SubmitError),
+}
+
+/// The controller of this node.
+pub(crate) fn controller(config: &NodeConfig) -> Controller {
+    let file: BTreeMap<String, String> = config.values.as_map().clone();
+    Controller {
+        file,
+        broker_keys: config::BROKER_KEYS.to_vec(),
+        ..Controller::new(BrokerId(config.node_id))
+    }
+}
+
+/// Registers this broker; returns the epoch of the registration. The broker is fenced until [`unfence`].
+pub(crate) async fn join(
+    quorum: &Quorum,
+    config: &NodeConfig,
+    cluster_id: &str,
+    bound: &[BoundListener],
+) -> Result<i64, RegistrationError> {
+    let endpoints = bound.iter().map(|bound| {
+        let listener = &bound.listener;
+        let port = bound.addresses().first().map_or(0, SocketAddr::port);
+        // Without a host, clients are told the address that they dialled.
+        let (host, port) = listener
+            .advertised
+            .as_ref()
+            .map_or((String::new(), port), |told| (told.host.clone(), told.port));
+        BrokerEndpoint {
+            name: listener.name.clone(),
+            host,
+            port,
+            ..BrokerEndpoint::default()
+        }
+    });
+    let registration = BrokerRegistration {
+        broker_id: BrokerId(config.node_id),
+        incarnation_id: Uuid::new_v4(),
+        cluster_id: cluster_id.to_string(),
+        endpoints: endpoints.collect(),
+        rack: config.rack.clone(),
+    };
+    let reply = quorum.submit(ControllerRequest::RegisterBroker(registration)).await?;
+    let ControllerReply::RegisterBroker(epoch) = reply else {
+        unreachable!("the reply to RegisterBroker is not {reply:?}")
+    };
+    Ok(epoch?)
+}
+
+/// This broker holds what it is assigned, and may lead.
+pub(crate) async fn unfence(broker: &BrokerState) -> Result<(), RegistrationError> {
+    heartbeat(broker, false).await?;
+    broker.carried_out.reaches(broker.quorum.version().offset).await;
+    Ok(())
+}
+
+/// This broker is about to stop.
+pub(crate) async fn leave(broker: &BrokerState) {
+    if let Err(error) = heartbeat(broker, true).await {
+        tracing::warn!("the controller could not be told that this broker stops: {error}");
+    }
+}
+
+async fn heartbeat(broker: &BrokerState, want_shut_down: bool) -> Result<(), RegistrationError> {
+    let heartbeat = BrokerHeartbeat {
+        broker_id: BrokerId(broker.config.node_id),
+        broker_epoch: broker.broker_epoch,
+        want_fence: false,
+        want_shut_down,
+    };
+    let reply = broker.quorum.submit(ControllerRequest::BrokerHeartbeat(heartbeat)).await?;
+    let ControllerReply::BrokerHeartbeat(state) = reply else {
+        unreachable!("the reply to BrokerHeartbeat is not {reply:?}")
+    };
+    state?;
+    Ok(())
+}

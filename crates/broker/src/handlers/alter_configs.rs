@@ -1,0 +1,37 @@
+//! AlterConfigs: replaces the whole configuration of topics and brokers; decided by the controller, answered when it is in effect here.
+
+use std::sync::Arc;
+
+use dohle_metadata::controller::{ControllerReply, ControllerRequest};
+use dohle_protocol::messages::alter_configs::{AlterConfigsRequest, AlterConfigsResourceResponse, AlterConfigsResponse};
+
+use crate::cluster::controller;
+use crate::dispatch::RequestContext;
+use crate::limits::CONTROLLER_TIMEOUT_MAX;
+use crate::state::BrokerState;
+
+pub(crate) async fn handle(broker: &Arc<BrokerState>, _ctx: &RequestContext, request: AlterConfigsRequest) -> AlterConfigsResponse {
+    let named: Vec<_> = request
+        .resources
+        .iter()
+        .map(|resource| (resource.resource_type, resource.resource_name.clone()))
+        .collect();
+    let refusal = match controller::change(broker, ControllerRequest::AlterConfigs(request), CONTROLLER_TIMEOUT_MAX).await {
+        Ok(ControllerReply::AlterConfigs(response)) => return response,
+        Ok(other) => unreachable!("the reply to AlterConfigs is not {other:?}"),
+        Err(refusal) => refusal,
+    };
+    let refused = named
+        .into_iter()
+        .map(|(resource_type, resource_name)| AlterConfigsResourceResponse {
+            error_code: refusal.code.code(),
+            error_message: Some(refusal.message.clone()),
+            resource_type,
+            resource_name,
+            ..AlterConfigsResourceResponse::default()
+        });
+    AlterConfigsResponse {
+        responses: refused.collect(),
+        ..AlterConfigsResponse::default()
+    }
+}

@@ -1,0 +1,43 @@
+//! IncrementalAlterConfigs: changes single keys of topics and brokers; decided by the controller, answered when it is in effect here.
+
+use std::sync::Arc;
+
+use dohle_metadata::controller::{ControllerReply, ControllerRequest};
+use dohle_protocol::messages::incremental_alter_configs::{
+    AlterConfigsResourceResponse, IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse,
+};
+
+use crate::cluster::controller;
+use crate::dispatch::RequestContext;
+use crate::limits::CONTROLLER_TIMEOUT_MAX;
+use crate::state::BrokerState;
+
+pub(crate) async fn handle(
+    broker: &Arc<BrokerState>,
+    _ctx: &RequestContext,
+    request: IncrementalAlterConfigsRequest,
+) -> IncrementalAlterConfigsResponse {
+    let named: Vec<_> = request
+        .resources
+        .iter()
+        .map(|resource| (resource.resource_type, resource.resource_name.clone()))
+        .collect();
+    let refusal = match controller::change(broker, ControllerRequest::IncrementalAlterConfigs(request), CONTROLLER_TIMEOUT_MAX).await {
+        Ok(ControllerReply::IncrementalAlterConfigs(response)) => return response,
+        Ok(other) => unreachable!("the reply to IncrementalAlterConfigs is not {other:?}"),
+        Err(refusal) => refusal,
+    };
+    let refused = named
+        .into_iter()
+        .map(|(resource_type, resource_name)| AlterConfigsResourceResponse {
+            error_code: refusal.code.code(),
+            error_message: Some(refusal.message.clone()),
+            resource_type,
+            resource_name,
+            ..AlterConfigsResourceResponse::default()
+        });
+    IncrementalAlterConfigsResponse {
+        responses: refused.collect(),
+        ..IncrementalAlterConfigsResponse::default()
+    }
+}

@@ -1,0 +1,186 @@
+//! Produce: appends one batch to each partition, in the order of the request, and answers when they are acknowledged.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dohle_metadata::topic_name;
+use dohle_protocol::batch::BatchHeader;
+use dohle_protocol::id::TopicId;
+use dohle_protocol::messages::produce::{
+    BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceData, PartitionProduceResponse, ProduceRequest, ProduceResponse,
+    TopicProduceData, TopicProduceResponse,
+};
+use dohle_protocol::{ApiKey, ErrorCode};
+use dohle_replication::{Acks, TopicRef};
+use dohle_storage::AppendError;
+
+use crate::handlers::leader_hints::{Leader, LeaderHints};
+use crate::dispatch::{Answer, RequestContext};
+use crate::replica::cell::{self, ProduceContext, ProduceError};
+use crate::replica::produce_wait::ProduceWait;
+use crate::replica::table::TopicReplicas;
+use crate::state::BrokerState;
+
+/// From this version on zstd is allowed (KIP-110).
+const ZSTD_FROM: i16 = 7;
+/// From this version on topics are named by id.
+const TOPIC_IDS_FROM: i16 = 13;
+/// From this version on errors of leadership come with the right leader (KIP-951).
+const LEADER_HINTS_FROM: i16 = 10;
+
+pub(crate) async fn handle(broker: &Arc<BrokerState>, ctx: &RequestContext, request: ProduceRequest) -> Answer<ProduceResponse> {
+    let mut produce = Produce::new(broker, ctx, &request);
+    let mut responses = produce.append_all(request.topic_data);
+    if produce.parked > 0 {
+        let timeout = Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or_default());
+        // Whoever has not answered by then has timed out, which is how the answer says it.
+        let _ = tokio::time::timeout(timeout, produce.wait.all_answered()).await;
+        produce.take_outcomes(&mut responses);
+    }
+    let partitions = || responses.iter().flat_map(|topic| &topic.partition_responses);
+    for failed in partitions().filter(|partition| partition.error_code != 0) {
+        broker.metrics.error(ApiKey::Produce, ErrorCode::from_code(failed.error_code));
+    }
+    if request.acks == 0 {
+        let failed = partitions().find(|partition| partition.error_code != 0).map(|partition| ErrorCode::from_code(partition.error_code));
+        return failed.map_or(Answer::Silence, |error| Answer::Close(format!("a produce request with acks=0 failed with {error}")));
+    }
+    let mut response = ProduceResponse { responses, ..ProduceResponse::default() };
+    if ctx.api_version >= LEADER_HINTS_FROM {
+        add_leader_hints(&mut response, broker, ctx);
+    }
+    response.into()
+}
+
+struct Produce<'a> {
+    broker: &'a Arc<BrokerState>,
+    by_id: bool,
+    /// Or why the request as a whole is refused.
+    context: Result<ProduceContext, ErrorCode>,
+    wait: Arc<ProduceWait>,
+    /// Partitions seen so far: the place of the next one.
+    places: usize,
+    parked: usize,
+}
+
+impl Produce<'_> {
+    fn new<'a>(broker: &'a Arc<BrokerState>, ctx: &RequestContext, request: &ProduceRequest) -> Produce<'a> {
+        let (now_ms, now) = cell::now();
+        let zstd_allowed = ctx.api_version >= ZSTD_FROM;
+        let context = match Acks::try_from(request.acks) {
+            // There are no transactions yet, so nobody can have begun one.
+            Ok(_) if request.transactional_id.is_some() => Err(ErrorCode::InvalidTxnState),
+            Ok(acks) => Ok(ProduceContext { acks, zstd_allowed, now_ms, now, request_bytes: ctx.request_bytes }),
+            Err(error) => Err(error),
+        };
+        Produce { broker, by_id: ctx.api_version >= TOPIC_IDS_FROM, context, wait: Arc::default(), places: 0, parked: 0 }
+    }
+
+    fn append_all(&mut self, topics: Vec<TopicProduceData>) -> Vec<TopicProduceResponse> {
+        topics.into_iter().map(|topic| self.append_topic(topic)).collect()
+    }
+
+    fn append_topic(&mut self, topic: TopicProduceData) -> TopicProduceResponse {
+        let found = if topic_name::is_internal(&topic.name) {
+            Err(ErrorCode::InvalidTopicException)
+        } else if self.by_id {
+            self.broker.replicas.topic_by_id(TopicId(topic.topic_id)).ok_or(ErrorCode::UnknownTopicId)
+        } else {
+            self.broker.replicas.topic(&topic.name).ok_or(ErrorCode::UnknownTopicOrPartition)
+        };
+        let found = found.as_deref().map_err(|error| *error);
+        let partition_responses = topic.partition_data.into_iter().map(|partition| self.append_partition(found, partition)).collect();
+        TopicProduceResponse { name: topic.name, topic_id: topic.topic_id, partition_responses, ..TopicProduceResponse::default() }
+    }
+
+    fn append_partition(&mut self, topic: Result<&TopicReplicas, ErrorCode>, partition: PartitionProduceData) -> PartitionProduceResponse {
+        let index = partition.index;
+        let place = self.places;
+        self.places += 1;
+        match self.append(topic, partition, place) {
+            Ok(response) => response,
+            Err(ProduceError::Refused(error)) => refused(index, error, error.message().to_string()),
+            Err(ProduceError::Log(error)) => PartitionProduceResponse {
+                record_errors: record_errors(&error),
+                ..refused(index, error.error_code(), error.to_string())
+            },
+        }
+    }
+
+    fn append(
+        &mut self,
+        topic: Result<&TopicReplicas, ErrorCode>,
+        partition: PartitionProduceData,
+        place: usize,
+    ) -> Result<PartitionProduceResponse, ProduceError> {
+        let context = self.context?;
+        let cell = topic?.cell(partition.index)?;
+        let records = partition.records.filter(|records| !records.is_empty()).ok_or(ErrorCode::InvalidRecord)?;
+        if BatchHeader::parse(&records).is_ok_and(|batch| batch.is_transactional()) {
+            // Nobody could end the transaction that this would begin.
+            return Err(ErrorCode::InvalidTxnState.into());
+        }
+        let (info, is_parked) = cell.append(records, context, || self.wait.ticket(place))?;
+        self.parked += usize::from(is_parked);
+        Ok(PartitionProduceResponse {
+            index: partition.index,
+            base_offset: info.base_offset.0,
+            log_append_time_ms: info.log_append_time_ms,
+            log_start_offset: info.log_start_offset.0,
+            // Until the ticket is answered.
+            error_code: if is_parked { ErrorCode::RequestTimedOut.code() } else { ErrorCode::None.code() },
+            ..PartitionProduceResponse::default()
+        })
+    }
+
+    /// Enters what became of the partitions that were waited for.
+    fn take_outcomes(&self, responses: &mut [TopicProduceResponse]) {
+        let mut partitions: Vec<&mut PartitionProduceResponse> =
+            responses.iter_mut().flat_map(|topic| &mut topic.partition_responses).collect();
+        for (place, outcome) in self.wait.take_outcomes() {
+            match outcome {
+                Ok(()) => partitions[place].error_code = ErrorCode::None.code(),
+                Err(error) => *partitions[place] = refused(partitions[place].index, error, error.message().to_string()),
+            }
+        }
+    }
+}
+
+fn refused(index: i32, error: ErrorCode, message: String) -> PartitionProduceResponse {
+    PartitionProduceResponse {
+        index,
+        error_code: error.code(),
+        base_offset: -1,
+        error_message: Some(message),
+        ..PartitionProduceResponse::default()
+    }
+}
+
+fn record_errors(error: &AppendError) -> Vec<BatchIndexAndErrorMessage> {
+    let rejections = error.rejections().iter().map(|rejection| BatchIndexAndErrorMessage {
+        batch_index: rejection.batch_index,
+        batch_index_error_message: Some(rejection.reason.to_string()),
+        ..BatchIndexAndErrorMessage::default()
+    });
+    rejections.collect()
+}
+
+fn add_leader_hints(response: &mut ProduceResponse, broker: &BrokerState, ctx: &RequestContext) {
+    let mut hints = LeaderHints::default();
+    for topic in &mut response.responses {
+        let named = if topic.topic_id.is_nil() { TopicRef::Name(topic.name.clone()) } else { TopicRef::Id(TopicId(topic.topic_id)) };
+        for partition in &mut topic.partition_responses {
+            if let Some((leader_id, leader_epoch)) = hints.hint(broker, &named, partition.index, partition.error_code) {
+                partition.current_leader = LeaderIdAndEpoch { leader_id, leader_epoch, ..LeaderIdAndEpoch::default() };
+            }
+        }
+    }
+    let endpoint = |leader: Leader| NodeEndpoint {
+        node_id: leader.node_id,
+        host: leader.endpoint.host,
+        port: leader.endpoint.port.into(),
+        rack: leader.rack,
+        ..NodeEndpoint::default()
+    };
+    response.node_endpoints = hints.leaders(ctx).map(endpoint).collect();
+}

@@ -1,0 +1,13 @@
+//! The partitions that this broker holds: their logs, their roles, and the replies that wait for them.
+
+pub(crate) mod cell;
+pub(crate) mod fetch_pass;
+pub(crate) mod fetch_wait;
+pub(crate) mod housekeeping;
+pub(crate) mod log_directory;
+pub(crate) mod partition_view;
+pub(crate) mod produce_wait;
+pub(crate) mod schedule;
+pub(crate) mod table;
+mod tail_cache;
+pub(crate) mod topic_settings;

@@ -1,0 +1,445 @@
+//! One partition on this broker: its log and its role, under one lock.
+//!
+//! The lock is held for computations and for writes to the page cache, never across an `await` or a sync. What a change means for others
+//! (a sync to ask for, replies to send) comes out as effects, and is carried out after the lock has been released.
+
+use std::io;
+use std::ops::{Deref, DerefMut};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use dohle_protocol::ErrorCode;
+use dohle_protocol::id::{BrokerId, LeaderEpoch, Offset, PartitionIndex, TopicId};
+use dohle_replication::{Acks, Assignment, LogEnd, Partition, WaitKey};
+use dohle_storage::epoch_cache::EpochEnd;
+use dohle_storage::{
+    AppendContext, AppendError, AppendInfo, AppendOrigin, LogError, LogPositions, PartitionLog, SyncState, SyncTarget, Syncable,
+};
+use parking_lot::{Mutex, MutexGuard};
+use tokio::time::Instant;
+
+use crate::clock;
+use crate::limits;
+use crate::metrics::Metrics;
+use crate::replica::fetch_wait::FetchTicket;
+use crate::replica::log_directory::LogDirectory;
+use crate::replica::partition_view::{Isolation, PartitionView};
+use crate::replica::produce_wait::ProduceTicket;
+use crate::replica::schedule::{Schedule, Task};
+use crate::replica::tail_cache::{TailBudget, TailCache, TailRead};
+use crate::replica::topic_settings::{FlushPolicy, TopicSettings};
+
+type Effect = dohle_replication::Effect<ProduceTicket, FetchTicket>;
+
+/// What all cells of a broker use.
+#[derive(Debug)]
+pub(crate) struct CellServices {
+    pub(crate) me: BrokerId,
+    pub(crate) schedule: Schedule,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) tail_budget: Arc<TailBudget>,
+    pub(crate) checkpoint_interval: std::time::Duration,
+}
+
+#[derive(Debug)]
+pub(crate) struct Cell {
+    pub(crate) topic: Arc<str>,
+    pub(crate) topic_id: TopicId,
+    pub(crate) partition: PartitionIndex,
+    pub(crate) directory: Arc<LogDirectory>,
+    services: Arc<CellServices>,
+    sync_state: SyncState,
+    replica: Mutex<Replica>,
+}
+
+#[derive(Debug)]
+struct Replica {
+    log: PartitionLog,
+    role: Partition<ProduceTicket, FetchTicket>,
+    flush: FlushPolicy,
+    flush_scheduled: bool,
+    tail: TailCache,
+    last_append: Option<Instant>,
+    /// Nothing can be appended any more, and this is what producers are told. Reads go on as far as they can.
+    write_failure: Option<ErrorCode>,
+}
+
+/// The circumstances of an append.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ProduceContext {
+    pub(crate) acks: Acks,
+    pub(crate) zstd_allowed: bool,
+    pub(crate) now_ms: i64,
+    pub(crate) now: Instant,
+    pub(crate) request_bytes: usize,
+}
+
+/// Why nothing was appended.
+#[derive(Debug)]
+pub(crate) enum ProduceError {
+    Refused(ErrorCode),
+    Log(AppendError),
+}
+
+impl From<ErrorCode> for ProduceError {
+    fn from(code: ErrorCode) -> ProduceError {
+        ProduceError::Refused(code)
+    }
+}
+
+impl Cell {
+    pub(crate) fn new(log: PartitionLog, directory: Arc<LogDirectory>, services: Arc<CellServices>, flush: FlushPolicy) -> Cell {
+        let identity = log.identity().clone();
+        let tail = TailCache::new(Arc::clone(&services.tail_budget));
+        let role = Partition::new();
+        let replica = Replica { log, role, flush, flush_scheduled: false, tail, last_append: None, write_failure: None };
+        directory.partition_added();
+        Cell {
+            topic: identity.topic,
+            topic_id: identity.topic_id,
+            partition: identity.partition,
+            directory,
+            services,
+            sync_state: SyncState::default(),
+            replica: Mutex::new(replica),
+        }
+    }
+
+    /// The metadata say who leads.
+    pub(crate) fn assign(self: &Arc<Cell>, assignment: Assignment) {
+        let effects = {
+            let mut replica = self.lock();
+            let log = LogEnd { written: replica.log.log_end_offset(), synced: replica.log.recovery_point() };
+            let durability = replica.flush.durability();
+            replica.role.on_assignment(assignment, self.services.me, log, durability)
+        };
+        self.carry_out(effects);
+    }
+
+    pub(crate) fn configure(self: &Arc<Cell>, settings: &TopicSettings) {
+        let effects = {
+            let mut replica = self.lock();
+            replica.log.update_config(Arc::clone(&settings.log));
+            replica.flush = settings.flush;
+            replica.role.set_durability(settings.flush.durability())
+        };
+        self.carry_out(effects);
+    }
+
+    /// Appends one batch. If its acknowledgement has to wait, a ticket is taken and parked; the second value says so.
+    pub(crate) fn append(
+        self: &Arc<Cell>,
+        records: Bytes,
+        context: ProduceContext,
+        ticket: impl FnOnce() -> ProduceTicket,
+    ) -> Result<(AppendInfo, bool), ProduceError> {
+        let mut replica = self.lock();
+        replica.role.leader(LeaderEpoch::NONE)?;
+        if let Some(error) = replica.write_failure {
+            return Err(error.into());
+        }
+        if self.directory.is_offline() {
+            return Err(ErrorCode::KafkaStorageError.into());
+        }
+        let ProduceContext { acks, zstd_allowed, now_ms, now, request_bytes } = context;
+        let leader_epoch = replica.role.leader_epoch();
+        let append = AppendContext { leader_epoch, now_ms, origin: AppendOrigin::Client, zstd_allowed };
+        let mut info = match replica.log.append_as_leader(records, append) {
+            Ok(info) => info,
+            Err(error) => {
+                let effects = self.on_append_error(&mut replica, &error);
+                drop(replica);
+                self.carry_out(effects);
+                return Err(ProduceError::Log(error));
+            }
+        };
+        let end = info.last_offset + 1;
+        let mut effects = Vec::new();
+        if !info.duplicate {
+            let bytes = std::mem::take(&mut info.bytes);
+            self.services.metrics.appended(1, bytes.len());
+            effects = replica.role.on_append(end, bytes.len() as u64);
+            replica.tail.push(info.base_offset, end, bytes, request_bytes);
+            self.plan_after_append(&mut replica, now);
+        }
+        let is_parked = !replica.role.is_acknowledged(acks, end);
+        if is_parked {
+            replica.role.park_produce(end, ticket());
+        }
+        drop(replica);
+        if info.rolled {
+            effects.push(Effect::Sync);
+        }
+        self.carry_out(effects);
+        Ok((info, is_parked))
+    }
+
+    /// The bounds of the partition and a view of its log, for a client that believes in `current_leader_epoch`.
+    pub(crate) fn view(&self, current_leader_epoch: LeaderEpoch) -> Result<PartitionView, ErrorCode> {
+        self.lock().view(current_leader_epoch)
+    }
+
+    /// The same, and recent batches from `offset` on if they are in memory.
+    pub(crate) fn view_at(
+        &self,
+        current_leader_epoch: LeaderEpoch,
+        offset: Offset,
+        isolation: Isolation,
+        bytes_max: usize,
+        min_one_batch: bool,
+    ) -> Result<(PartitionView, Option<TailRead>), ErrorCode> {
+        let mut replica = self.lock();
+        let view = replica.view(current_leader_epoch)?;
+        let bound = view.upper_bound(isolation);
+        let is_readable = offset >= view.log_start_offset && offset < bound;
+        let tail = if is_readable { replica.tail.read(offset, bound, bytes_max, min_one_batch) } else { None };
+        Ok((view, tail))
+    }
+
+    /// The largest epoch that is no larger than `epoch`, and where it ended.
+    pub(crate) fn end_offset_for_epoch(&self, current_leader_epoch: LeaderEpoch, epoch: LeaderEpoch) -> Result<EpochEnd, ErrorCode> {
+        let replica = self.lock();
+        replica.role.leader(current_leader_epoch)?;
+        Ok(replica.log.end_offset_for_epoch(epoch))
+    }
+
+    /// The epoch in which the record at `offset` was written.
+    pub(crate) fn epoch_at(&self, offset: Offset) -> LeaderEpoch {
+        self.lock().log.epochs().epoch_at(offset).unwrap_or(LeaderEpoch::NONE)
+    }
+
+    pub(crate) fn check_leader(&self) -> Result<(), ErrorCode> {
+        self.lock().role.leader(LeaderEpoch::NONE).map(|_| ())
+    }
+
+    /// Parks a fetch that has seen everything below the high watermark `seen`; `None` if it has to look again.
+    pub(crate) fn park_fetch(&self, seen: Offset, ticket: FetchTicket) -> Option<WaitKey> {
+        self.lock().role.park_fetch(seen, ticket)
+    }
+
+    pub(crate) fn cancel_fetch(&self, key: WaitKey) {
+        self.lock().role.cancel_fetch(key);
+    }
+
+    /// Moves the log start to `offset`, or to the high watermark if there is none. Returns the new log start.
+    pub(crate) fn delete_records(&self, offset: Option<Offset>) -> Result<Offset, ErrorCode> {
+        let mut replica = self.lock();
+        let high_watermark = replica.role.leader(LeaderEpoch::NONE)?.high_watermark();
+        if replica.write_failure.is_some() || self.directory.is_offline() {
+            return Err(ErrorCode::KafkaStorageError);
+        }
+        if !replica.log.config().delete {
+            return Err(ErrorCode::PolicyViolation);
+        }
+        let offset = offset.unwrap_or(high_watermark);
+        if offset < Offset::ZERO || offset > high_watermark {
+            return Err(ErrorCode::OffsetOutOfRange);
+        }
+        Ok(replica.log.delete_records_before(offset))
+    }
+
+    /// Lets `look` read the log under the lock; for what is asked rarely.
+    pub(crate) fn inspect<T>(&self, look: impl FnOnce(&PartitionLog) -> T) -> T {
+        look(&self.lock().log)
+    }
+
+    pub(crate) fn positions(&self) -> LogPositions {
+        let replica = self.lock();
+        let high_watermark = replica.role.leader(LeaderEpoch::NONE).map_or(Offset::ZERO, |leader| leader.high_watermark());
+        LogPositions {
+            topic: Arc::clone(&self.topic),
+            partition: self.partition,
+            recovery_point: replica.log.recovery_point(),
+            log_start: replica.log.log_start_offset(),
+            high_watermark,
+        }
+    }
+
+    pub(crate) fn apply_retention(&self, now_ms: i64) {
+        let mut replica = self.lock();
+        let Ok(high_watermark) = replica.role.leader(LeaderEpoch::NONE).map(|leader| leader.high_watermark()) else { return };
+        if replica.write_failure.is_some() || self.directory.is_offline() {
+            return;
+        }
+        match replica.log.apply_retention(now_ms, high_watermark) {
+            Ok(0) => {}
+            Ok(_) => self.plan_checkpoint(),
+            Err(error) => tracing::warn!(topic = %self.topic, partition = self.partition.0, "retention: {error}"),
+        }
+    }
+
+    /// The interval of the flush policy is over.
+    pub(crate) fn flush(self: &Arc<Cell>) {
+        self.lock().flush_scheduled = false;
+        self.carry_out(vec![Effect::Sync]);
+    }
+
+    /// Empties the tail cache if it was idle. Returns when to try again, if it was not.
+    pub(crate) fn drop_idle_tail(&self, now: Instant) -> Option<Instant> {
+        let mut replica = self.lock();
+        let idle_from = replica.last_append? + limits::TAIL_CACHE_IDLE_MAX;
+        if now < idle_from {
+            return Some(idle_from);
+        }
+        replica.tail.clear();
+        None
+    }
+
+    /// The topic is gone: renames the log, and tells everybody who waits. Returns the directory that is left to be removed.
+    pub(crate) fn delete(&self) -> Result<PathBuf, LogError> {
+        let (result, effects) = {
+            let mut replica = self.lock();
+            replica.write_failure = Some(ErrorCode::UnknownTopicOrPartition);
+            replica.tail.clear();
+            let effects = replica.role.give_up(ErrorCode::UnknownTopicOrPartition);
+            (replica.log.mark_deleted(), effects)
+        };
+        self.directory.partition_removed();
+        for effect in effects {
+            answer(effect);
+        }
+        result
+    }
+
+    /// Writes what is only in memory; nothing is appended any more. Whoever still waits is told that this broker does not lead.
+    pub(crate) fn close(&self) -> Result<(), LogError> {
+        let (result, effects) = {
+            let mut replica = self.lock();
+            let is_usable = replica.write_failure.replace(ErrorCode::NotLeaderOrFollower).is_none();
+            let effects = replica.role.give_up(ErrorCode::NotLeaderOrFollower);
+            (if is_usable { replica.log.close_clean() } else { Ok(()) }, effects)
+        };
+        for effect in effects {
+            answer(effect);
+        }
+        result
+    }
+
+    fn on_append_error(&self, replica: &mut Replica, error: &AppendError) -> Vec<Effect> {
+        if let AppendError::Storage(reason) = error {
+            tracing::error!(topic = %self.topic, partition = self.partition.0, "{reason}");
+            if error.is_disk_failure() {
+                self.directory.fail(reason);
+            }
+        }
+        if !error.is_disk_failure() {
+            return Vec::new();
+        }
+        replica.write_failure = Some(ErrorCode::KafkaStorageError);
+        replica.role.dismiss_produces(ErrorCode::KafkaStorageError)
+    }
+
+    fn plan_after_append(self: &Arc<Cell>, replica: &mut Replica, now: Instant) {
+        if let (FlushPolicy::Interval(interval), false) = (replica.flush, replica.flush_scheduled) {
+            replica.flush_scheduled = true;
+            self.services.schedule.add(now + interval, Task::Flush(Arc::downgrade(self)));
+        }
+        if replica.last_append.is_none() {
+            self.services.schedule.add(now + limits::TAIL_CACHE_IDLE_MAX, Task::DropTail(Arc::downgrade(self)));
+        }
+        replica.last_append = Some(now);
+        self.plan_checkpoint();
+    }
+
+    fn plan_checkpoint(&self) {
+        self.directory.plan_checkpoint(&self.services);
+    }
+
+    fn carry_out(self: &Arc<Cell>, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Sync => self.directory.committer().enqueue(Arc::clone(self) as Arc<dyn Syncable>),
+                effect => answer(effect),
+            }
+        }
+    }
+
+    fn lock(&self) -> Locked<'_> {
+        Locked(self.replica.lock())
+    }
+}
+
+impl Replica {
+    fn view(&mut self, current_leader_epoch: LeaderEpoch) -> Result<PartitionView, ErrorCode> {
+        let leader = self.role.leader(current_leader_epoch)?;
+        let (high_watermark, is_settled) = (leader.high_watermark(), leader.is_settled());
+        Ok(PartitionView {
+            log: self.log.read_view(),
+            leader_epoch: self.role.leader_epoch(),
+            log_start_offset: self.log.log_start_offset(),
+            last_stable_offset: self.log.last_stable_offset(high_watermark),
+            high_watermark,
+            log_end_offset: self.log.log_end_offset(),
+            is_settled,
+        })
+    }
+}
+
+/// The effects that need no committer.
+fn answer(effect: Effect) {
+    match effect {
+        Effect::Sync => {}
+        Effect::AnswerProduce { parked, outcome } => parked.answer(outcome),
+        Effect::WakeFetch { parked } => parked.wake(),
+    }
+}
+
+impl Syncable for Cell {
+    fn sync_state(&self) -> &SyncState {
+        &self.sync_state
+    }
+
+    fn take_sync_target(&self) -> Option<SyncTarget> {
+        self.lock().log.take_sync_target()
+    }
+
+    fn on_synced(&self, target: &SyncTarget) {
+        let effects = {
+            let mut replica = self.lock();
+            let synced = replica.log.on_synced(target);
+            replica.role.on_synced(synced)
+        };
+        self.services.metrics.synced(1);
+        effects.into_iter().for_each(answer);
+    }
+
+    fn on_sync_failed(&self, _: &io::Error) {
+        let effects = {
+            let mut replica = self.lock();
+            replica.write_failure = Some(ErrorCode::KafkaStorageError);
+            replica.role.dismiss_produces(ErrorCode::KafkaStorageError)
+        };
+        effects.into_iter().for_each(answer);
+    }
+}
+
+/// A locked replica. If the holder panics, the replica may be half changed, and nothing is appended to it any more.
+struct Locked<'a>(MutexGuard<'a, Replica>);
+
+impl Deref for Locked<'_> {
+    type Target = Replica;
+
+    fn deref(&self) -> &Replica {
+        &self.0
+    }
+}
+
+impl DerefMut for Locked<'_> {
+    fn deref_mut(&mut self) -> &mut Replica {
+        &mut self.0
+    }
+}
+
+impl Drop for Locked<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.write_failure.get_or_insert(ErrorCode::KafkaStorageError);
+        }
+    }
+}
+
+/// Milliseconds since 1970 and the monotonic time, read once per request.
+pub(crate) fn now() -> (i64, Instant) {
+    (clock::now_ms(), Instant::now())
+}

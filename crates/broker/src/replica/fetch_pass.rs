@@ -1,0 +1,217 @@
+//! One look at all partitions of a fetch, in their order: bounds and records of each, within the limits of the request.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use dohle_protocol::ErrorCode;
+use dohle_protocol::id::{LeaderEpoch, Offset};
+use dohle_protocol::messages::fetch::{AbortedTransaction, EpochEndOffset, PartitionData};
+use dohle_replication::{FetchPartition, FetchPlan, TopicRef};
+use dohle_storage::ReadRequest;
+
+use crate::limits;
+use crate::replica::cell::Cell;
+use crate::replica::fetch_wait::ParkedPlaces;
+use crate::replica::partition_view::{Isolation, PartitionView};
+use crate::state::BrokerState;
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FetchLimits {
+    pub(crate) isolation: Isolation,
+    pub(crate) bytes_max: usize,
+    pub(crate) is_follower: bool,
+}
+
+pub(crate) struct FetchPass {
+    broker: Arc<BrokerState>,
+    plan: FetchPlan,
+    limits: FetchLimits,
+    bytes_max: usize,
+    bytes: usize,
+    /// Of the partitions looked at in this pass.
+    answers: Vec<PartitionData>,
+    /// There is something that the client should know at once.
+    is_urgent: bool,
+}
+
+/// What one partition has to say.
+enum Look {
+    Answer(PartitionData),
+    /// The records are in files.
+    Files(PartitionView, ReadRequest),
+}
+
+impl FetchPass {
+    pub(crate) fn new(broker: &Arc<BrokerState>, plan: FetchPlan, limits: FetchLimits) -> FetchPass {
+        let answers = Vec::with_capacity(plan.partitions.len());
+        FetchPass { broker: Arc::clone(broker), plan, limits, bytes_max: limits.bytes_max, bytes: 0, answers, is_urgent: false }
+    }
+
+    /// Begins from the front. Returns the bytes that the pass may read.
+    pub(crate) fn begin(&mut self) -> usize {
+        self.answers.clear();
+        self.bytes = 0;
+        self.bytes_max = self.limits.bytes_max.min(self.plan.partitions.len().saturating_mul(limits::FETCH_PARTITION_BYTES_MAX));
+        self.bytes_max
+    }
+
+    pub(crate) fn limit_to_one_batch(&mut self) {
+        self.bytes_max = 0;
+    }
+
+    /// Bytes of records found.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether there is nothing to wait for.
+    pub(crate) fn is_final(&self) -> bool {
+        self.is_urgent || self.plan.partitions.is_empty()
+    }
+
+    /// Looks at partitions until one has to be read from files; false if there is one.
+    pub(crate) fn read_memory(&mut self) -> bool {
+        while let Some(wanted) = self.plan.partitions.get(self.answers.len()) {
+            match self.look(wanted) {
+                Look::Answer(answer) => self.push(answer),
+                Look::Files(..) => return false,
+            }
+        }
+        true
+    }
+
+    /// Looks at the rest of the partitions. Blocks.
+    pub(crate) fn read_files(&mut self) {
+        while let Some(wanted) = self.plan.partitions.get(self.answers.len()) {
+            let answer = match self.look(wanted) {
+                Look::Answer(answer) => answer,
+                Look::Files(view, request) => self.read(wanted, &view, request),
+            };
+            self.push(answer);
+        }
+    }
+
+    /// Parks at every partition; false if one has more to read by now.
+    pub(crate) fn park(&self, parked: &mut ParkedPlaces) -> bool {
+        self.plan.partitions.iter().zip(&self.answers).all(|(wanted, answer)| {
+            let Ok(cell) = self.cell(wanted) else { return false };
+            let key = cell.park_fetch(Offset(answer.high_watermark), parked.ticket());
+            key.map(|key| parked.push(cell, key)).is_some()
+        })
+    }
+
+    /// The plan and the answer to each of its partitions.
+    pub(crate) fn finish(self) -> (FetchPlan, Vec<PartitionData>) {
+        (self.plan, self.answers)
+    }
+
+    fn push(&mut self, answer: PartitionData) {
+        self.bytes += answer.records.as_ref().map_or(0, Bytes::len);
+        self.is_urgent |= answer.error_code != 0 || answer.diverging_epoch.epoch >= 0;
+        self.answers.push(answer);
+    }
+
+    fn cell(&self, wanted: &FetchPartition) -> Result<Arc<Cell>, ErrorCode> {
+        let topic = match &wanted.key.topic {
+            TopicRef::Name(name) => self.broker.replicas.topic(name).ok_or(ErrorCode::UnknownTopicOrPartition)?,
+            TopicRef::Id(id) => self.broker.replicas.topic_by_id(*id).ok_or(ErrorCode::UnknownTopicId)?,
+        };
+        topic.cell(wanted.key.partition).cloned()
+    }
+
+    fn look(&self, wanted: &FetchPartition) -> Look {
+        self.try_look(wanted).unwrap_or_else(|error| Look::Answer(refused(wanted, error)))
+    }
+
+    fn try_look(&self, wanted: &FetchPartition) -> Result<Look, ErrorCode> {
+        let cell = self.cell(wanted)?;
+        if self.limits.is_follower {
+            // A partition has one replica yet, so nobody follows.
+            return Err(ErrorCode::NotLeaderOrFollower);
+        }
+        let offset = Offset(wanted.fetch_offset);
+        let current_epoch = LeaderEpoch(wanted.current_leader_epoch);
+        let partition_max = usize::try_from(wanted.partition_max_bytes).unwrap_or_default().min(limits::FETCH_PARTITION_BYTES_MAX);
+        let max_bytes = partition_max.min(self.bytes_max.saturating_sub(self.bytes));
+        // The first partition that has records gives one batch, however large: otherwise nobody could read past it.
+        let min_one_batch = self.bytes == 0;
+        let isolation = self.limits.isolation;
+        let (view, tail) = cell.view_at(current_epoch, offset, isolation, max_bytes, min_one_batch)?;
+        if let Some(diverging_epoch) = diverging(&cell, wanted)? {
+            return Ok(Look::Answer(PartitionData { diverging_epoch, ..bounds(wanted, &view, isolation) }));
+        }
+        if offset < view.log_start_offset || offset > view.log_end_offset {
+            return Err(ErrorCode::OffsetOutOfRange);
+        }
+        let upper_bound = view.upper_bound(isolation);
+        match tail {
+            Some(read) => Ok(Look::Answer(with_records(wanted, &view, isolation, read.records, read.next_offset))),
+            None if offset >= upper_bound || (max_bytes == 0 && !min_one_batch) => Ok(Look::Answer(bounds(wanted, &view, isolation))),
+            None => Ok(Look::Files(view, ReadRequest { offset, upper_bound, max_bytes, min_one_batch })),
+        }
+    }
+
+    fn read(&self, wanted: &FetchPartition, view: &PartitionView, request: ReadRequest) -> PartitionData {
+        match view.log.read(request) {
+            Ok(read) => with_records(wanted, view, self.limits.isolation, read.records, read.next_offset),
+            Err(error) => {
+                let code = error.error_code();
+                if code != ErrorCode::OffsetOutOfRange {
+                    tracing::error!(topic = ?wanted.key.topic, partition = wanted.key.partition, offset = wanted.fetch_offset, "{error}");
+                }
+                refused(wanted, code)
+            }
+        }
+    }
+}
+
+/// Where the log of a reader parts from this one, if it names the epoch of its last record (KIP-595).
+fn diverging(cell: &Cell, wanted: &FetchPartition) -> Result<Option<EpochEndOffset>, ErrorCode> {
+    let last_fetched = LeaderEpoch(wanted.last_fetched_epoch);
+    if last_fetched.0 < 0 {
+        return Ok(None);
+    }
+    let end = cell.end_offset_for_epoch(LeaderEpoch::NONE, last_fetched)?;
+    if end.end_offset.0 < 0 {
+        return Err(ErrorCode::OffsetOutOfRange);
+    }
+    let is_diverging = end.epoch < last_fetched || end.end_offset.0 < wanted.fetch_offset;
+    Ok(is_diverging.then(|| EpochEndOffset { epoch: end.epoch.0, end_offset: end.end_offset.0, ..EpochEndOffset::default() }))
+}
+
+/// An answer without records.
+fn bounds(wanted: &FetchPartition, view: &PartitionView, isolation: Isolation) -> PartitionData {
+    PartitionData {
+        partition_index: wanted.key.partition,
+        high_watermark: view.high_watermark.0,
+        last_stable_offset: view.last_stable_offset.0,
+        log_start_offset: view.log_start_offset.0,
+        aborted_transactions: (isolation == Isolation::ReadCommitted).then(Vec::new),
+        records: Some(Bytes::new()),
+        ..PartitionData::default()
+    }
+}
+
+fn with_records(wanted: &FetchPartition, view: &PartitionView, isolation: Isolation, records: Bytes, next_offset: Offset) -> PartitionData {
+    let mut answer = bounds(wanted, view, isolation);
+    if let Some(list) = &mut answer.aborted_transactions {
+        let aborted = view.log.aborted_transactions(Offset(wanted.fetch_offset), next_offset).into_iter();
+        list.extend(aborted.map(|aborted| AbortedTransaction {
+            producer_id: aborted.producer_id.0,
+            first_offset: aborted.first_offset.0,
+            ..AbortedTransaction::default()
+        }));
+    }
+    answer.records = Some(records);
+    answer
+}
+
+fn refused(wanted: &FetchPartition, error: ErrorCode) -> PartitionData {
+    PartitionData {
+        partition_index: wanted.key.partition,
+        error_code: error.code(),
+        high_watermark: -1,
+        records: Some(Bytes::new()),
+        ..PartitionData::default()
+    }
+}

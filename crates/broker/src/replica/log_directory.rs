@@ -1,0 +1,106 @@
+//! One log directory of this broker: its files, its committer, and whether it still works.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use dohle_storage::{Committer, Disk, FoundLog, LogDir, LogPositions};
+use tokio::time::Instant;
+
+use crate::replica::cell::CellServices;
+use crate::replica::schedule::Task;
+
+#[derive(Debug)]
+pub(crate) struct LogDirectory {
+    dir: LogDir,
+    disk: Arc<dyn Disk>,
+    committer: CommitterHandle,
+    offline: Arc<AtomicBool>,
+    partitions: AtomicUsize,
+    checkpoint_planned: AtomicBool,
+}
+
+struct CommitterHandle(Committer);
+
+impl std::fmt::Debug for CommitterHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("committer")
+    }
+}
+
+impl LogDirectory {
+    /// Also returns the logs that were found in it.
+    pub(crate) fn new(mut dir: LogDir, disk: Arc<dyn Disk>) -> (Arc<LogDirectory>, Vec<FoundLog>) {
+        let found = dir.take_logs();
+        let offline = Arc::new(AtomicBool::new(false));
+        let failed = Arc::clone(&offline);
+        let committer = Committer::new(Arc::clone(&disk), dir.path().to_owned(), move |_| failed.store(true, Ordering::Release));
+        let directory = LogDirectory {
+            dir,
+            disk,
+            committer: CommitterHandle(committer),
+            offline,
+            partitions: AtomicUsize::new(0),
+            checkpoint_planned: AtomicBool::new(false),
+        };
+        (Arc::new(directory), found)
+    }
+
+    pub(crate) fn files(&self) -> &LogDir {
+        &self.dir
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub(crate) fn disk(&self) -> &Arc<dyn Disk> {
+        &self.disk
+    }
+
+    pub(crate) fn committer(&self) -> &Committer {
+        &self.committer.0
+    }
+
+    /// Nothing is written to this directory any more. What can be read, is.
+    pub(crate) fn is_offline(&self) -> bool {
+        self.offline.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn fail(&self, reason: &dyn std::error::Error) {
+        if !self.offline.swap(true, Ordering::AcqRel) {
+            tracing::error!(dir = %self.path().display(), "log directory is offline from now on: {reason}");
+        }
+    }
+
+    pub(crate) fn partitions(&self) -> usize {
+        self.partitions.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn partition_added(&self) {
+        self.partitions.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn partition_removed(&self) {
+        self.partitions.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Positions have changed: they are to be written down within the checkpoint interval.
+    pub(crate) fn plan_checkpoint(self: &Arc<LogDirectory>, services: &CellServices) {
+        if !self.checkpoint_planned.load(Ordering::Relaxed) && !self.checkpoint_planned.swap(true, Ordering::AcqRel) {
+            services.schedule.add(Instant::now() + services.checkpoint_interval, Task::Checkpoint(Arc::downgrade(self)));
+        }
+    }
+
+    pub(crate) fn begin_checkpoint(&self) {
+        self.checkpoint_planned.store(false, Ordering::Release);
+    }
+
+    pub(crate) fn write_checkpoints(&self, logs: &[LogPositions]) -> io::Result<()> {
+        if self.is_offline() {
+            return Ok(());
+        }
+        self.dir.write_checkpoints(logs).inspect_err(|error| self.fail(error))
+    }
+}

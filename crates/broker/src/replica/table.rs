@@ -1,0 +1,288 @@
+//! All partitions of this broker, by topic name and by topic id.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use dohle_protocol::ErrorCode;
+use dohle_protocol::id::{PartitionIndex, TopicId};
+use dohle_replication::Assignment;
+use dohle_storage::{Disk, FoundLog, LogIdentity, LogPositions, OpenState, PartitionLog};
+use parking_lot::{Mutex, RwLock};
+use tokio::time::Instant;
+
+use crate::clock;
+use crate::limits;
+use crate::replica::cell::{Cell, CellServices};
+use crate::replica::log_directory::LogDirectory;
+use crate::replica::schedule::Task;
+use crate::replica::topic_settings::TopicSettings;
+
+/// A topic as the metadata describe it, as far as this broker holds partitions of it.
+#[derive(Debug, Clone)]
+pub(crate) struct TopicAssignment {
+    pub(crate) name: Arc<str>,
+    pub(crate) id: TopicId,
+    pub(crate) settings: TopicSettings,
+    pub(crate) partitions: Vec<(PartitionIndex, Assignment)>,
+}
+
+/// The partitions of one topic. Replaced as a whole when partitions are added.
+#[derive(Debug)]
+pub(crate) struct TopicReplicas {
+    pub(crate) name: Arc<str>,
+    pub(crate) id: TopicId,
+    /// By index of the partition.
+    places: Vec<Place>,
+}
+
+#[derive(Debug, Clone)]
+enum Place {
+    /// The metadata know no such partition, or it is on other brokers.
+    Absent,
+    /// Its log cannot be opened, or is in a directory that cannot.
+    Offline,
+    Online(Arc<Cell>),
+}
+
+impl TopicReplicas {
+    pub(crate) fn cell(&self, partition: i32) -> Result<&Arc<Cell>, ErrorCode> {
+        let place = usize::try_from(partition).ok().and_then(|index| self.places.get(index));
+        match place {
+            Some(Place::Online(cell)) => Ok(cell),
+            Some(Place::Offline) => Err(ErrorCode::KafkaStorageError),
+            Some(Place::Absent) | None => Err(ErrorCode::UnknownTopicOrPartition),
+        }
+    }
+
+    pub(crate) fn cells(&self) -> impl Iterator<Item = &Arc<Cell>> {
+        self.places.iter().filter_map(|place| match place {
+            Place::Online(cell) => Some(cell),
+            Place::Absent | Place::Offline => None,
+        })
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct ReplicaTable {
+    services: Arc<CellServices>,
+    directories: Vec<Arc<LogDirectory>>,
+    /// Directories that could not be opened at the start: partitions that are nowhere else are in them, perhaps.
+    missing_directories: Vec<PathBuf>,
+    /// Logs that were found at the start and are not open yet.
+    found: Mutex<HashMap<(Arc<str>, PartitionIndex), (FoundLog, Arc<LogDirectory>)>>,
+    topics: RwLock<Topics>,
+}
+
+#[derive(Debug, Default)]
+struct Topics {
+    by_name: HashMap<Arc<str>, Arc<TopicReplicas>>,
+    by_id: HashMap<TopicId, Arc<TopicReplicas>>,
+}
+
+impl ReplicaTable {
+    pub(crate) fn new(
+        services: Arc<CellServices>,
+        directories: Vec<(Arc<LogDirectory>, Vec<FoundLog>)>,
+        missing_directories: Vec<PathBuf>,
+    ) -> ReplicaTable {
+        let mut found = HashMap::new();
+        let mut online = Vec::new();
+        for (directory, logs) in directories {
+            for log in logs {
+                let key = (Arc::clone(&log.identity.topic), log.identity.partition);
+                if let Some((_, other)) = found.insert(key, (log.clone(), Arc::clone(&directory))) {
+                    tracing::warn!(dir = %log.dir.display(), other = %other.path().display(), "a partition is in two directories; this one is used");
+                }
+            }
+            online.push(directory);
+        }
+        let topics = RwLock::default();
+        ReplicaTable { services, directories: online, missing_directories, found: Mutex::new(found), topics }
+    }
+
+    pub(crate) fn topic(&self, name: &str) -> Option<Arc<TopicReplicas>> {
+        self.topics.read().by_name.get(name).cloned()
+    }
+
+    pub(crate) fn topic_by_id(&self, id: TopicId) -> Option<Arc<TopicReplicas>> {
+        self.topics.read().by_id.get(&id).cloned()
+    }
+
+    /// The partition of a topic given by name.
+    pub(crate) fn cell(&self, topic: &str, partition: i32) -> Result<Arc<Cell>, ErrorCode> {
+        let topic = self.topic(topic).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+        topic.cell(partition).cloned()
+    }
+
+    /// All topics, in no particular order.
+    pub(crate) fn topics(&self) -> Vec<Arc<TopicReplicas>> {
+        self.topics.read().by_id.values().cloned().collect()
+    }
+
+    /// The directories that could be opened at the start.
+    pub(crate) fn directories(&self) -> &[Arc<LogDirectory>] {
+        &self.directories
+    }
+
+    pub(crate) fn missing_directories(&self) -> &[PathBuf] {
+        &self.missing_directories
+    }
+
+    /// Takes over everything that the metadata assign to this broker at its start. Blocks; several logs are opened at a time.
+    pub(crate) fn start(&self, assignments: &[TopicAssignment]) {
+        let next = AtomicUsize::new(0);
+        let threads = assignments.len().min(limits::OPEN_THREADS_MAX);
+        std::thread::scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(|| {
+                    while let Some(assignment) = assignments.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        self.open_all(assignment, true);
+                    }
+                });
+            }
+        });
+        for (log, _) in self.found.lock().values() {
+            tracing::warn!(dir = %log.dir.display(), "the metadata know no such partition; its log is left alone");
+        }
+    }
+
+    /// Opens partitions that have been added: a new topic, or more partitions of one. Blocks.
+    pub(crate) fn add(&self, assignment: &TopicAssignment) {
+        self.open_all(assignment, false);
+    }
+
+    /// The leadership of partitions, or the settings of their topic, have changed.
+    pub(crate) fn update(&self, assignment: &TopicAssignment) {
+        let Some(topic) = self.topic_by_id(assignment.id) else { return };
+        for cell in topic.cells() {
+            cell.configure(&assignment.settings);
+        }
+        for (partition, assigned) in &assignment.partitions {
+            if let Ok(cell) = topic.cell(partition.0) {
+                cell.assign(*assigned);
+            }
+        }
+    }
+
+    /// The topic has been deleted. Its name is free afterwards; its files go a little later. Blocks.
+    pub(crate) fn remove(&self, id: TopicId) {
+        let removed = {
+            let mut topics = self.topics.write();
+            let Some(topic) = topics.by_id.remove(&id) else { return };
+            topics.by_name.remove(&topic.name);
+            topic
+        };
+        for cell in removed.cells() {
+            let delay_ms = u64::try_from(cell.inspect(|log| log.config().file_delete_delay_ms)).unwrap_or_default();
+            match cell.delete() {
+                Ok(dir) => {
+                    let due = Instant::now() + std::time::Duration::from_millis(delay_ms);
+                    self.services.schedule.add(due, Task::RemoveLog(Arc::clone(&cell.directory), dir));
+                }
+                Err(error) => cell.directory.fail(&error),
+            }
+            cell.directory.plan_checkpoint(&self.services);
+        }
+    }
+
+    /// What the checkpoints of a directory record.
+    pub(crate) fn positions(&self, directory: &Arc<LogDirectory>) -> Vec<LogPositions> {
+        let topics = self.topics();
+        let cells = topics.iter().flat_map(|topic| topic.cells());
+        cells.filter(|cell| Arc::ptr_eq(&cell.directory, directory)).map(|cell| cell.positions()).collect()
+    }
+
+    /// Closes every log, and says in each directory that this was done. Blocks.
+    pub(crate) fn close(&self) {
+        let topics = self.topics();
+        for directory in &self.directories {
+            // Before the roles are given up, and the high watermarks with them.
+            let mut positions = self.positions(directory);
+            let mut is_clean = !directory.is_offline();
+            let cells = topics.iter().flat_map(|topic| topic.cells()).filter(|cell| Arc::ptr_eq(&cell.directory, directory));
+            for (cell, positions) in cells.zip(&mut positions) {
+                match cell.close() {
+                    Ok(()) => positions.recovery_point = cell.inspect(PartitionLog::log_end_offset),
+                    Err(error) => {
+                        tracing::error!("{error}");
+                        is_clean = false;
+                    }
+                }
+            }
+            if !is_clean {
+                tracing::error!(dir = %directory.path().display(), "not everything could be closed: the next start has to look for damage");
+                continue;
+            }
+            // The positions last: they name the ends of the logs, which are durable only then.
+            let marked = directory.files().mark_clean_shutdown().and_then(|()| directory.write_checkpoints(&positions));
+            if let Err(error) = marked {
+                tracing::error!(dir = %directory.path().display(), %error, "no clean shutdown of this directory");
+            }
+        }
+    }
+
+    fn open_all(&self, assignment: &TopicAssignment, at_start: bool) {
+        let mut places = self.topic_by_id(assignment.id).map_or_else(Vec::new, |topic| topic.places.clone());
+        for (partition, assigned) in &assignment.partitions {
+            let index = usize::try_from(partition.0).expect("the metadata hold no negative partition");
+            if places.len() <= index {
+                places.resize(index + 1, Place::Absent);
+            }
+            if let Place::Online(_) = places[index] {
+                continue;
+            }
+            places[index] = match self.open(assignment, *partition, at_start) {
+                Ok(cell) => {
+                    cell.assign(*assigned);
+                    Place::Online(cell)
+                }
+                Err(reason) => {
+                    tracing::error!(topic = %assignment.name, partition = partition.0, "the partition is offline: {reason}");
+                    Place::Offline
+                }
+            };
+        }
+        let topic = Arc::new(TopicReplicas { name: Arc::clone(&assignment.name), id: assignment.id, places });
+        let mut topics = self.topics.write();
+        topics.by_name.insert(Arc::clone(&topic.name), Arc::clone(&topic));
+        topics.by_id.insert(topic.id, topic);
+    }
+
+    fn open(&self, assignment: &TopicAssignment, partition: PartitionIndex, at_start: bool) -> Result<Arc<Cell>, String> {
+        let identity = LogIdentity { topic: Arc::clone(&assignment.name), partition, topic_id: assignment.id };
+        let (directory, dir, state) = match self.take_found(assignment, partition)? {
+            Some((found, directory)) => (directory, found.dir, found.open_state),
+            None => {
+                if let (true, Some(missing)) = (at_start, self.missing_directories.first()) {
+                    return Err(format!("it is in no directory that works, so perhaps in {}", missing.display()));
+                }
+                let directory = self.least_loaded().ok_or("no log directory works")?;
+                let dir = directory.files().partition_dir(&assignment.name, partition);
+                (directory, dir, OpenState::default())
+            }
+        };
+        let disk: Arc<dyn Disk> = Arc::clone(directory.disk());
+        let config = Arc::clone(&assignment.settings.log);
+        let log = PartitionLog::open(disk, dir, identity, config, state, clock::now_ms()).map_err(|error| error.to_string())?;
+        Ok(Arc::new(Cell::new(log, directory, Arc::clone(&self.services), assignment.settings.flush)))
+    }
+
+    /// The log that was found for a partition at the start. One of another incarnation of the topic is put aside.
+    fn take_found(&self, assignment: &TopicAssignment, partition: PartitionIndex) -> Result<Option<(FoundLog, Arc<LogDirectory>)>, String> {
+        let Some((found, directory)) = self.found.lock().remove(&(Arc::clone(&assignment.name), partition)) else { return Ok(None) };
+        let found_id = found.identity.topic_id;
+        if found_id == assignment.id || found_id.is_zero() {
+            return Ok(Some((found, directory)));
+        }
+        let aside = directory.files().set_aside(&found.dir).map_err(|error| format!("{}: {error}", found.dir.display()))?;
+        tracing::warn!(dir = %found.dir.display(), aside = %aside.display(), "put aside the log of another topic of this name");
+        Ok(None)
+    }
+
+    fn least_loaded(&self) -> Option<Arc<LogDirectory>> {
+        let working = self.directories.iter().filter(|directory| !directory.is_offline());
+        working.min_by_key(|directory| directory.partitions()).cloned()
+    }
+}

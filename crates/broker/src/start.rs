@@ -1,0 +1,243 @@
+//! `dohle start`: from the command line to a running node, and from a signal to an orderly end.
+
+use crate::config::{ConfigError, NodeConfig, Overrides};
+use crate::logging::{self, LogFormat};
+use crate::{Broker, StartError};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+use thiserror::Error;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+const USAGE: &str = "\
+Runs a node: broker and controller in one process.
+
+Usage: dohle start [server.properties] [OPTIONS]
+
+Without a file the node listens on localhost:9092 and keeps its data in ./dohle-data.
+
+Options:
+  --set KEY=VALUE       sets a configuration key over the file; may be given several times (--override is the same)
+  --data-dir DIR        where the data lies (log.dirs)
+  --listen HOST:PORT    where clients connect (listeners)
+  --log-level LEVEL     error, warn, info, debug or trace, or a list such as info,dohle_broker=debug [env: DOHLE_LOG]
+  --log-format FORMAT   text or json
+  -h, --help            prints this text
+";
+
+/// What is typed after `dohle start`.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Arguments {
+    properties: Option<PathBuf>,
+    overrides: Overrides,
+    log_level: Option<String>,
+    log_format: LogFormat,
+    help: bool,
+}
+
+#[derive(Debug, Error)]
+enum MainError {
+    #[error("{0}\nTry `dohle start --help`.")]
+    Usage(String),
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error("{0}")]
+    Logging(String),
+    #[error("the runtime does not start: {0}")]
+    Runtime(std::io::Error),
+    #[error(transparent)]
+    Start(#[from] StartError),
+}
+
+/// Runs a node until it is told to stop; `arguments` are those after the name of the command.
+pub fn main_start(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let began = Instant::now();
+    match run(arguments, began) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("dohle start: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: impl IntoIterator<Item = OsString>, began: Instant) -> Result<(), MainError> {
+    let arguments = parse(arguments)?;
+    if arguments.help {
+        print!("{USAGE}");
+        return Ok(());
+    }
+    let (config, warnings) = NodeConfig::load(arguments.properties.as_deref(), &arguments.overrides)?;
+    logging::start(arguments.log_format, arguments.log_level.as_deref()).map_err(MainError::Logging)?;
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    raise_open_files_limit();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("dohle")
+        .build()
+        .map_err(MainError::Runtime)?;
+    runtime.block_on(serve(config, began))
+}
+
+async fn serve(config: NodeConfig, began: Instant) -> Result<(), MainError> {
+    let mut stop = StopSignals::listen().map_err(MainError::Runtime)?;
+    let data = config
+        .log_dirs
+        .iter()
+        .map(|dir| dir.display().to_string())
+        .collect::<Vec<_>>()
+        .join(", ");
+    let node_id = config.node_id;
+    let broker = Broker::start(config).await?;
+    let addresses = broker
+        .listeners()
+        .iter()
+        .map(|(name, address)| format!("{name}://{address}"))
+        .collect::<Vec<_>>()
+        .join(", ");
+    println!(
+        "dohle node {node_id} is ready after {} ms on {addresses}, data in {data}",
+        began.elapsed().as_millis()
+    );
+    let name = stop.next().await;
+    tracing::info!("{name}: stopping; a second signal ends the process at once");
+    tokio::spawn(async move {
+        stop.next().await;
+        std::process::exit(1);
+    });
+    broker.shutdown().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// The signals that ask the process to end.
+struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignals {
+    fn listen() -> std::io::Result<StopSignals> {
+        Ok(StopSignals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
+
+/// Every connection and every segment in use is an open file: take what the system allows.
+fn raise_open_files_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: limit.maximum,
+            maximum: limit.maximum,
+        },
+    ) {
+        tracing::warn!("the limit of open files stays at {:?}: {error}", limit.current);
+    }
+}
+
+fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Arguments, MainError> {
+    let usage = |text: String| MainError::Usage(text);
+    let mut parsed = Arguments::default();
+    let mut rest = arguments.into_iter();
+    while let Some(argument) = rest.next() {
+        let text = argument.to_string_lossy().into_owned();
+        let (flag, inline) = match text.split_once('=') {
+            Some((flag, value)) if flag.starts_with("--") => (flag.to_string(), Some(OsString::from(value))),
+            _ => (text.clone(), None),
+        };
+        let mut value = || {
+            inline
+                .clone()
+                .or_else(|| rest.next())
+                .ok_or_else(|| usage(format!("{flag} needs a value")))
+        };
+        let as_text = |value: OsString| {
+            value
+                .into_string()
+                .map_err(|value| usage(format!("{} is not UTF-8", value.to_string_lossy())))
+        };
+        match flag.as_str() {
+            "-h" | "--help" => parsed.help = true,
+            "--set" | "--override" => {
+                let pair = as_text(value()?)?;
+                let (key, value) = pair
+                    .split_once('=')
+                    .ok_or_else(|| usage(format!("{flag} {pair}: write KEY=VALUE")))?;
+                parsed.overrides.set.push((key.trim().to_string(), value.trim().to_string()));
+            }
+            "--data-dir" => parsed.overrides.data_dir = Some(PathBuf::from(value()?)),
+            "--listen" => parsed.overrides.listen = Some(as_text(value()?)?),
+            "--log-level" => parsed.log_level = Some(as_text(value()?)?),
+            "--log-format" => {
+                parsed.log_format = match as_text(value()?)?.as_str() {
+                    "text" => LogFormat::Text,
+                    "json" => LogFormat::Json,
+                    other => return Err(usage(format!("--log-format {other}: text or json"))),
+                }
+            }
+            unknown if unknown.starts_with('-') => return Err(usage(format!("unknown option {unknown}"))),
+            _ if parsed.properties.is_some() => return Err(usage(format!("{text}: only one properties file can be given"))),
+            _ => parsed.properties = Some(PathBuf::from(argument)),
+        }
+    }
+    Ok(parsed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(arguments: &[&str]) -> Arguments {
+        parse(arguments.iter().map(OsString::from)).unwrap()
+    }
+
+    fn refused(arguments: &[&str]) -> String {
+        parse(arguments.iter().map(OsString::from)).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn arguments_of_start() {
+        assert_eq!(parsed(&[]), Arguments::default());
+        let found = parsed(&[
+            "server.properties",
+            "--set",
+            "a=b=c",
+            "--override=d=e",
+            "--data-dir",
+            "/d",
+            "--listen=:1",
+            "--log-format=json",
+        ]);
+        assert_eq!(found.properties, Some(PathBuf::from("server.properties")));
+        assert_eq!(
+            found.overrides.set,
+            [("a".to_string(), "b=c".to_string()), ("d".to_string(), "e".to_string())]
+        );
+        assert_eq!(found.overrides.data_dir, Some(PathBuf::from("/d")));
+        assert_eq!(found.overrides.listen.as_deref(), Some(":1"));
+        assert_eq!(found.log_format, LogFormat::Json);
+    }
+
+    #[test]
+    fn c4_wrong_arguments_are_named() {
+        assert!(refused(&["--nonsense"]).contains("unknown option --nonsense"));
+        assert!(refused(&["--set"]).contains("--set needs a value"));
+        assert!(refused(&["--set", "a"]).contains("write KEY=VALUE"));
+        assert!(refused(&["a", "b"]).contains("only one properties file"));
+    }
+}
