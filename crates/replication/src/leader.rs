@@ -21,6 +21,8 @@ pub enum Durability {
 pub struct Leader {
     durability: Durability,
     high_watermark: Offset,
+    /// Where the log ended when this replica became leader.
+    epoch_start: Offset,
     log_end: Offset,
     synced: Offset,
     /// End offset and size of each append above the high watermark, so that a sync knows how many bytes it made readable.
@@ -32,6 +34,7 @@ impl Leader {
         let mut leader = Leader {
             durability,
             high_watermark,
+            epoch_start: log_end,
             log_end,
             synced,
             unsynced: VecDeque::new(),
@@ -42,6 +45,12 @@ impl Leader {
 
     pub fn high_watermark(&self) -> Offset {
         self.high_watermark
+    }
+
+    /// Whether everything is readable that was in the log when this replica became leader. Until then the end of the log is not known to
+    /// be where the last leader told it to be.
+    pub fn is_settled(&self) -> bool {
+        self.high_watermark >= self.epoch_start
     }
 
     /// How far a `read_committed` reader may go, given where the first open transaction began.

@@ -115,7 +115,12 @@ impl<P, F: ParkedFetch> Partition<P, F> {
         effects
     }
 
-    /// The log cannot be used any more (its disk failed, its topic was deleted): everybody who waits is told.
+    /// Nothing more can be written: producers who wait are told. What can be read, still is.
+    pub fn dismiss_produces(&mut self, error: ErrorCode) -> Vec<Effect<P, F>> {
+        self.produces.take_all().map(|parked| Effect::AnswerProduce { parked, outcome: Err(error) }).collect()
+    }
+
+    /// The log cannot be used any more (its topic was deleted, the broker ends): everybody who waits is told.
     pub fn give_up(&mut self, error: ErrorCode) -> Vec<Effect<P, F>> {
         self.role = Role::Bystander;
         self.dismiss(error)
