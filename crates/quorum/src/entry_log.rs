@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use dohle_protocol::batch;
+use dohle_protocol::batch::{self, RecordBatch};
 use dohle_protocol::builder::RecordBatchBuilder;
 use dohle_protocol::id::{LeaderEpoch, Offset, PartitionIndex, TopicId};
 use dohle_protocol::record::DecodeLimits;
@@ -185,41 +185,23 @@ impl EntryReader {
     /// The entries from `start` to `end` (exclusive), as far as they are there.
     pub(crate) fn read(&self, start: u64, end: u64) -> io::Result<Vec<Entry>> {
         let mut next = start.max(self.0.log_start_offset().0 as u64);
-        let log_end = self.0.log_end_offset();
-        let end = end.min(log_end.0 as u64);
+        let end = end.min(self.0.log_end_offset().0 as u64);
         let mut entries = Vec::new();
         while next < end {
             let request = ReadRequest {
                 offset: offset(next),
-                upper_bound: log_end,
+                upper_bound: offset(end),
                 max_bytes: limits::READ_BYTES,
                 min_one_batch: true,
             };
-            let records = self.0.read(request).map_err(io::Error::other)?.records;
-            if records.is_empty() {
+            for batch in batch::batches(self.0.read(request).map_err(io::Error::other)?.records) {
+                entries.push(entry_of(&batch.map_err(invalid)?)?);
+            }
+            let after = entries.last().map_or(start, |entry: &Entry| entry.log_id.index + 1);
+            if after <= next {
                 return Err(io::Error::new(io::ErrorKind::UnexpectedEof, format!("entry {next} is missing")));
             }
-            for batch in batch::batches(records) {
-                let batch = batch.map_err(invalid)?;
-                let term = batch.header.partition_leader_epoch.0 as u64;
-                for record in batch
-                    .records(DecodeLimits {
-                        decompressed_bytes_max: limits::BATCH_RECORD_BYTES_MAX,
-                    })
-                    .map_err(invalid)?
-                {
-                    let record = record.map_err(invalid)?;
-                    let index = record.offset.0 as u64;
-                    if index == next && index < end {
-                        let payload = entry_codec::decode(&record.value.unwrap_or_default()).map_err(invalid)?;
-                        entries.push(Entry {
-                            log_id: log_id(term, index),
-                            payload,
-                        });
-                        next += 1;
-                    }
-                }
-            }
+            next = after;
         }
         Ok(entries)
     }
@@ -234,6 +216,7 @@ fn config() -> LogConfig {
     LogConfig {
         segment_bytes: limits::SEGMENT_BYTES,
         segment_ms: i64::MAX,
+        index_interval_bytes: limits::INDEX_INTERVAL_BYTES,
         retention_ms: -1,
         file_delete_delay_ms: 0,
         ..LogConfig::default()
@@ -253,6 +236,23 @@ fn batches_of(entries: &[Entry], now_ms: i64) -> io::Result<Bytes> {
         batches.extend_from_slice(&builder.build());
     }
     Ok(batches.freeze())
+}
+
+fn entry_of(batch: &RecordBatch) -> io::Result<Entry> {
+    let limits = DecodeLimits {
+        decompressed_bytes_max: limits::BATCH_RECORD_BYTES_MAX,
+    };
+    let mut records = batch.records(limits).map_err(invalid)?;
+    let (Some(record), None) = (records.next(), records.next()) else {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "a batch that is not one entry"));
+    };
+    let record = record.map_err(invalid)?;
+    let payload = entry_codec::decode(&record.value.unwrap_or_default()).map_err(invalid)?;
+    let term = batch.header.partition_leader_epoch.0 as u64;
+    Ok(Entry {
+        log_id: log_id(term, record.offset.0 as u64),
+        payload,
+    })
 }
 
 fn invalid(error: impl std::error::Error + Send + Sync + 'static) -> io::Error {

@@ -35,8 +35,11 @@ pub const SNAPSHOT_RECORDS_PER_BATCH: usize = 1_000;
 /// A segment of the metadata log; snapshots remove the log segment by segment, and recovery after a crash reads the last one.
 pub const SEGMENT_BYTES: u32 = 16 << 20;
 
+/// Bytes of the log between two entries of its index: entries are looked up one by one, right after they were written.
+pub const INDEX_INTERVAL_BYTES: u32 = 4 << 10;
+
 /// Bytes of the log that are read at once.
-pub const READ_BYTES: usize = 128 << 10;
+pub const READ_BYTES: usize = 64 << 10;
 
 /// A node that votes alone leads and has applied its log within this time, or does not start.
 pub const FIRST_LEAD_TIMEOUT: Duration = Duration::from_secs(60);

@@ -165,7 +165,7 @@ impl<R: Runtime> Shared<R> {
                 }
             }
             for callback in waiting {
-                callback.io_completed(outcome.as_ref().map(|()| ()).map_err(|error| io::Error::other(error.to_string())));
+                callback.io_completed(outcome.as_ref().copied().map_err(|error| io::Error::other(error.to_string())));
             }
         }
     }

@@ -187,6 +187,7 @@ fn create_dir(disk: &dyn Disk, dir: &Path) -> io::Result<()> {
     dir.parent().map_or(Ok(()), |parent| disk.sync_dir(parent))
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "the argument of `map_err`")]
 fn to_start_error(error: impl ToString) -> StartError {
     StartError::Raft(error.to_string())
 }
