@@ -1,14 +1,18 @@
 //! `dohle start`: from the command line to a running node, and from a signal to an orderly end.
 
-use crate::config::{ConfigError, NodeConfig, Overrides};
-use crate::logging::{self, LogFormat};
-use crate::{Broker, StartError};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
+
+use dohle_storage::LogDirError;
 use thiserror::Error;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::cluster::identity;
+use crate::config::{ConfigError, NodeConfig, Overrides};
+use crate::logging::{self, LogFormat};
+use crate::{Broker, StartError};
 
 const USAGE: &str = "\
 Runs a node: broker and controller in one process.
@@ -56,7 +60,7 @@ pub fn main_start(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match run(arguments, began) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("dohle start: {error}");
+            eprintln!("dohle start: {error}{}", lock_holder(&error));
             ExitCode::FAILURE
         }
     }
@@ -80,6 +84,12 @@ fn run(arguments: impl IntoIterator<Item = OsString>, began: Instant) -> Result<
         .build()
         .map_err(MainError::Runtime)?;
     runtime.block_on(serve(config, began))
+}
+
+/// Who to look for when a directory is in use.
+fn lock_holder(error: &MainError) -> String {
+    let MainError::Start(StartError::LogDir(LogDirError::Locked { path })) = error else { return String::new() };
+    identity::lock_holder(path).map(|pid| format!("; the lock is held by pid {pid}")).unwrap_or_default()
 }
 
 async fn serve(config: NodeConfig, began: Instant) -> Result<(), MainError> {

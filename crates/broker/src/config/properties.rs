@@ -7,10 +7,10 @@ use thiserror::Error;
 
 /// One `key=value`, with the number of the line on which it starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Property {
-    pub key: String,
-    pub value: String,
-    pub line: usize,
+pub(super) struct Property {
+    pub(super) key: String,
+    pub(super) value: String,
+    pub(super) line: usize,
 }
 
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub enum PropertiesError {
 }
 
 /// All properties in the order of the file; a key that stands twice is returned twice.
-pub fn parse(bytes: &[u8]) -> Result<Vec<Property>, PropertiesError> {
+pub(super) fn parse(bytes: &[u8]) -> Result<Vec<Property>, PropertiesError> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let before = &bytes[..error.valid_up_to()];

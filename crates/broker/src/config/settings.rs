@@ -53,8 +53,6 @@ impl StaticValues {
 pub(crate) struct Settings {
     pub(crate) auto_create_topics: bool,
     pub(crate) delete_topics: bool,
-    pub(crate) num_partitions: i32,
-    pub(crate) default_replication_factor: i16,
     pub(crate) fetch_max_bytes: i32,
     pub(crate) fetch_sessions_max: usize,
     pub(crate) described_partitions_max: usize,
@@ -92,8 +90,6 @@ impl Settings {
         Settings {
             auto_create_topics: boolean("auto.create.topics.enable"),
             delete_topics: boolean("delete.topic.enable"),
-            num_partitions: number("num.partitions") as i32,
-            default_replication_factor: number("default.replication.factor") as i16,
             fetch_max_bytes: number("fetch.max.bytes") as i32,
             fetch_sessions_max: size("max.incremental.fetch.session.cache.slots"),
             described_partitions_max: size("max.request.partition.size.limit"),

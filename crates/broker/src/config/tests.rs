@@ -81,7 +81,7 @@ fn kafkas_own_file_is_accepted_unchanged_and_what_is_not_acted_on_is_named_once(
 #[test]
 fn the_command_line_wins_over_the_file() {
     let overrides = Overrides {
-        set: vec![("num.partitions".to_string(), "7".to_string())],
+        set: vec![("max.request.partition.size.limit".to_string(), "7".to_string())],
         data_dir: Some("/data".into()),
         listen: Some("127.0.0.1:0".to_string()),
     };
@@ -95,7 +95,7 @@ fn the_command_line_wins_over_the_file() {
         cluster: &nothing,
         file: config.values.as_map(),
     });
-    assert_eq!(settings.num_partitions, 7);
+    assert_eq!(settings.described_partitions_max, 7);
 }
 
 #[test]
