@@ -1,7 +1,5 @@
 //! What a configuration belongs to.
 
-use std::fmt;
-
 use dohle_protocol::id::BrokerId;
 
 use crate::record::ConfigRecord;
@@ -57,16 +55,6 @@ impl ConfigResource {
                 .ok()
                 .map(|id| ConfigResource::Broker(Some(BrokerId(id)))),
             _ => None,
-        }
-    }
-}
-
-impl fmt::Display for ConfigResource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ConfigResource::Topic(name) => write!(f, "topic {name}"),
-            ConfigResource::Broker(None) => f.write_str("all brokers"),
-            ConfigResource::Broker(Some(id)) => write!(f, "broker {id}"),
         }
     }
 }

@@ -4,7 +4,6 @@ mod brokers;
 mod configs;
 mod partitions;
 mod properties;
-mod speed;
 mod topics;
 
 use super::brokers::{BrokerHeartbeat, BrokerRegistration, BrokerState};

@@ -49,8 +49,8 @@ impl ConfigsImage {
 
     pub(super) fn set(&mut self, record: &ConfigRecord) {
         match ConfigResource::of_record(record).expect("the controller configures topics and brokers only") {
-            ConfigResource::Topic(name) => set_in(&mut self.topics, name.into(), record),
-            ConfigResource::Broker(id) => set_in(&mut self.brokers, id, record),
+            ConfigResource::Topic(name) => set_in(&mut self.topics, &name.into(), record),
+            ConfigResource::Broker(id) => set_in(&mut self.brokers, &id, record),
         }
     }
 
@@ -71,16 +71,16 @@ impl ConfigsImage {
 }
 
 /// What has no configuration left has no entry either.
-fn set_in<K: Ord + Clone>(map: &mut SharedMap<K, ConfigMap>, key: K, record: &ConfigRecord) {
-    if map.get(&key).is_none() {
+fn set_in<K: Ord + Clone>(map: &mut SharedMap<K, ConfigMap>, key: &K, record: &ConfigRecord) {
+    if map.get(key).is_none() {
         map.insert(key.clone(), ConfigMap::default());
     }
-    let configs = map.get_mut(&key).map(Arc::make_mut).expect("it was just inserted");
+    let configs = map.get_mut(key).map(Arc::make_mut).expect("it was just inserted");
     match &record.value {
         Some(value) => configs.insert(record.name.clone(), value.clone()),
         None => configs.remove(&record.name),
     };
     if configs.is_empty() {
-        map.remove(&key);
+        map.remove(key);
     }
 }

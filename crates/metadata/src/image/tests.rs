@@ -1,3 +1,5 @@
+//! Records in, image and delta out.
+
 use std::sync::Arc;
 
 use dohle_protocol::id::LeaderEpoch;

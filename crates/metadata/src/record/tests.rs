@@ -1,41 +1,36 @@
+//! Records to bytes and back.
+
 use super::*;
 use dohle_protocol::wire::TaggedFields;
 use uuid::Uuid;
 
+const AN_ID: Uuid = Uuid::from_u128(0x0102_0304_0506_0708_090a_0b0c_0d0e_0f10);
+
 fn one_of_each() -> Vec<MetadataRecord> {
-    let topic_id = Uuid::from_u128(0x0102_0304_0506_0708_090a_0b0c_0d0e_0f10);
-    let none = TaggedFields::default;
+    [of_topics(), of_brokers(), of_the_cluster()].concat()
+}
+
+fn of_topics() -> Vec<MetadataRecord> {
     vec![
-        ClusterRecord {
-            cluster_id: "MkU3OEVBNTcwNTJENDM2Qk".to_owned(),
-            unknown_tagged_fields: none(),
-        }
-        .into(),
-        FeatureLevelRecord {
-            name: "dohle.metadata".to_owned(),
-            level: 1,
-            unknown_tagged_fields: none(),
-        }
-        .into(),
         TopicRecord {
             name: "a.b".to_owned(),
-            topic_id,
-            unknown_tagged_fields: none(),
+            topic_id: AN_ID,
+            unknown_tagged_fields: TaggedFields::default(),
         }
         .into(),
         PartitionRecord {
-            topic_id,
+            topic_id: AN_ID,
             partition_index: 3,
             replicas: vec![1, 2, 3],
             isr: vec![2, 3],
             leader: 2,
             leader_epoch: 5,
             partition_epoch: 7,
-            unknown_tagged_fields: none(),
+            unknown_tagged_fields: TaggedFields::default(),
         }
         .into(),
         PartitionChangeRecord {
-            topic_id,
+            topic_id: AN_ID,
             partition_index: 3,
             isr: Some(vec![3]),
             leader: 3,
@@ -43,8 +38,8 @@ fn one_of_each() -> Vec<MetadataRecord> {
         }
         .into(),
         RemoveTopicRecord {
-            topic_id,
-            unknown_tagged_fields: none(),
+            topic_id: AN_ID,
+            unknown_tagged_fields: TaggedFields::default(),
         }
         .into(),
         ConfigRecord {
@@ -55,9 +50,14 @@ fn one_of_each() -> Vec<MetadataRecord> {
             ..Default::default()
         }
         .into(),
+    ]
+}
+
+fn of_brokers() -> Vec<MetadataRecord> {
+    vec![
         RegisterBrokerRecord {
             broker_id: 1,
-            incarnation_id: topic_id,
+            incarnation_id: AN_ID,
             broker_epoch: 1_700_000_000_000,
             endpoints: vec![BrokerEndpoint {
                 name: "PLAINTEXT".to_owned(),
@@ -68,7 +68,7 @@ fn one_of_each() -> Vec<MetadataRecord> {
             rack: Some("r".to_owned()),
             fenced: true,
             in_controlled_shutdown: false,
-            unknown_tagged_fields: none(),
+            unknown_tagged_fields: TaggedFields::default(),
         }
         .into(),
         BrokerChangeRecord {
@@ -76,18 +76,34 @@ fn one_of_each() -> Vec<MetadataRecord> {
             broker_epoch: 2,
             fenced: -1,
             in_controlled_shutdown: 1,
-            unknown_tagged_fields: none(),
+            unknown_tagged_fields: TaggedFields::default(),
         }
         .into(),
         ProducerIdsRecord {
             broker_id: 1,
             broker_epoch: 2,
             next_producer_id: 3000,
-            unknown_tagged_fields: none(),
+            unknown_tagged_fields: TaggedFields::default(),
+        }
+        .into(),
+    ]
+}
+
+fn of_the_cluster() -> Vec<MetadataRecord> {
+    vec![
+        ClusterRecord {
+            cluster_id: "MkU3OEVBNTcwNTJENDM2Qk".to_owned(),
+            unknown_tagged_fields: TaggedFields::default(),
+        }
+        .into(),
+        FeatureLevelRecord {
+            name: "dohle.metadata".to_owned(),
+            level: 1,
+            unknown_tagged_fields: TaggedFields::default(),
         }
         .into(),
         NoOpRecord {
-            unknown_tagged_fields: none(),
+            unknown_tagged_fields: TaggedFields::default(),
         }
         .into(),
     ]

@@ -1,3 +1,5 @@
+//! What settings come to, and how they are shown.
+
 use super::*;
 use crate::config::described::{DescribedConfig, describe_broker, describe_topic};
 use crate::config::key::{ConfigKey, ConfigKind};

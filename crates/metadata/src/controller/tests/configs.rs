@@ -6,6 +6,11 @@ use crate::config::resource::ConfigResource;
 use dohle_protocol::messages::alter_configs as whole;
 use dohle_protocol::messages::incremental_alter_configs::{AlterConfigsResource, AlterableConfig};
 
+use ErrorCode::{BrokerIdNotRegistered, InvalidConfig, InvalidRequest, InvalidTopicException, UnknownTopicOrPartition, UnsupportedVersion};
+
+/// Key, operation, value.
+type Setting<'a> = (&'a str, i8, Option<&'a str>);
+
 const SET: i8 = 0;
 const DELETE: i8 = 1;
 const APPEND: i8 = 2;
@@ -132,26 +137,52 @@ fn the_old_request_replaces_everything() {
     ));
     assert_eq!(replace(&mut cluster, "t", &[("segment.ms", Some("7"))]), done());
     assert_eq!(of_topic(&cluster), [("segment.ms", "7")]);
-    assert_eq!(replace(&mut cluster, "t", &[("segment.ms", None)]).0, ErrorCode::InvalidRequest);
-    assert_eq!(replace(&mut cluster, "t", &[("segment.ms", Some("0"))]).0, ErrorCode::InvalidConfig);
+    assert_eq!(replace(&mut cluster, "t", &[("segment.ms", None)]).0, InvalidRequest);
+    assert_eq!(replace(&mut cluster, "t", &[("segment.ms", Some("0"))]).0, InvalidConfig);
     assert_eq!(of_topic(&cluster), [("segment.ms", "7")]);
     assert_eq!(replace(&mut cluster, "t", &[]), done());
     assert_eq!(of_topic(&cluster), []);
 }
 
-#[test]
-fn changes_that_are_refused() {
+fn check_refusals(table: &[(i8, &str, &[Setting], ErrorCode, &str)]) {
     let mut cluster = Cluster::of(1);
     cluster.topic("t", 1, 1);
-    use ErrorCode::{
-        BrokerIdNotRegistered, InvalidConfig, InvalidRequest, InvalidTopicException, UnknownTopicOrPartition, UnsupportedVersion,
-    };
-    let set: &[(&str, i8, Option<&str>)] = &[("segment.ms", SET, Some("6"))];
-    type Row<'a> = (i8, &'a str, &'a [(&'a str, i8, Option<&'a str>)], ErrorCode, &'a str);
-    let table: [Row; 18] = [
+    let before = cluster.image.clone();
+    for (kind, name, changes, code, start) in table {
+        let (found, message) = cluster.set_config(*kind, name, changes);
+        assert_eq!(found, *code, "{message}");
+        assert!(message.starts_with(start), "{message}");
+    }
+    assert_eq!(cluster.image, before);
+}
+
+#[test]
+fn resources_that_are_refused() {
+    let set: &[Setting] = &[("segment.ms", SET, Some("6"))];
+    check_refusals(&[
         (2, "", set, InvalidRequest, "Default topic resources are not allowed."),
         (2, "a/b", set, InvalidTopicException, "Topic name is invalid: "),
         (2, "x", set, UnknownTopicOrPartition, "The topic 'x' does not exist."),
+        (4, "x", set, InvalidRequest, "Unable to parse broker name as a base 10 number."),
+        (4, "-1", set, InvalidRequest, "Invalid negative broker ID."),
+        (
+            4,
+            "7",
+            &[("log.roll.ms", SET, Some("6"))],
+            BrokerIdNotRegistered,
+            "No node with id 7 found.",
+        ),
+        (8, "1", set, UnsupportedVersion, "The log levels of a broker cannot be altered."),
+        (16, "m", set, UnsupportedVersion, "Client metrics subscriptions cannot be altered."),
+        (32, "g", set, UnsupportedVersion, "The configuration of a group cannot be altered."),
+        (99, "g", set, InvalidRequest, "Unknown resource type 99"),
+    ]);
+}
+
+#[test]
+fn changes_that_are_refused() {
+    let twice: &[Setting] = &[("segment.ms", SET, Some("6")), ("segment.ms", DELETE, None)];
+    check_refusals(&[
         (
             2,
             "t",
@@ -188,22 +219,7 @@ fn changes_that_are_refused() {
             "Can't SUBTRACT to key nope because its type is not LIST.",
         ),
         (2, "t", &[("segment.ms", 9, Some("6"))], InvalidRequest, "Unknown operations type 9"),
-        (
-            2,
-            "t",
-            &[("segment.ms", SET, Some("6")), ("segment.ms", DELETE, None)],
-            InvalidRequest,
-            "Error due to duplicate config keys",
-        ),
-        (4, "x", set, InvalidRequest, "Unable to parse broker name as a base 10 number."),
-        (4, "-1", set, InvalidRequest, "Invalid negative broker ID."),
-        (
-            4,
-            "7",
-            &[("log.roll.ms", SET, Some("6"))],
-            BrokerIdNotRegistered,
-            "No node with id 7 found.",
-        ),
+        (2, "t", twice, InvalidRequest, "Error due to duplicate config keys"),
         (
             4,
             "1",
@@ -211,18 +227,7 @@ fn changes_that_are_refused() {
             InvalidConfig,
             "Unknown broker config name: log.roll.mss",
         ),
-        (8, "1", set, UnsupportedVersion, "The log levels of a broker cannot be altered."),
-        (16, "m", set, UnsupportedVersion, "Client metrics subscriptions cannot be altered."),
-        (32, "g", set, UnsupportedVersion, "The configuration of a group cannot be altered."),
-        (99, "g", set, InvalidRequest, "Unknown resource type 99"),
-    ];
-    let before = cluster.image.clone();
-    for (kind, name, changes, code, start) in table {
-        let (found, message) = cluster.set_config(kind, name, changes);
-        assert_eq!(found, code, "{message}");
-        assert!(message.starts_with(start), "{message}");
-    }
-    assert_eq!(cluster.image, before);
+    ]);
 }
 
 #[test]
@@ -233,7 +238,7 @@ fn a_resource_that_comes_twice_is_not_touched_and_validate_only_touches_nothing(
     let change = |name| resource(ConfigResource::TOPIC, name, &[("segment.ms", SET, Some("6"))]);
     let answers = incremental(&mut cluster, vec![change("t"), change("u"), change("t")], false);
     let codes: Vec<_> = answers.iter().map(|(code, _)| *code).collect();
-    assert_eq!(codes, [ErrorCode::InvalidRequest, ErrorCode::None, ErrorCode::InvalidRequest]);
+    assert_eq!(codes, [InvalidRequest, ErrorCode::None, InvalidRequest]);
     assert!(of_topic(&cluster).is_empty() && !cluster.image.topic_config("u").is_empty());
     assert_eq!(incremental(&mut cluster, vec![change("t")], true), [done()]);
     assert!(of_topic(&cluster).is_empty());
@@ -253,21 +258,21 @@ fn broker_keys_are_altered_where_they_may_be() {
             "",
             "read.only",
             "2",
-            ErrorCode::InvalidRequest,
+            InvalidRequest,
             "Cannot update these configs dynamically: Set(read.only)",
         ),
         (
             "",
             "per.broker",
             "2",
-            ErrorCode::InvalidRequest,
+            InvalidRequest,
             "Cannot update these configs at default cluster level, broker id must be specified: Set(per.broker)",
         ),
         (
             "",
             "cluster.wide",
             "-2",
-            ErrorCode::InvalidRequest,
+            InvalidRequest,
             "Invalid value -2 for configuration cluster.wide: it must be a whole number from 0 to 2147483647 (the largest there is).",
         ),
         ("1", "per.broker", "2", ErrorCode::None, ""),
@@ -295,6 +300,6 @@ fn a_refusal_does_not_repeat_megabytes() {
     let mut cluster = Cluster::of(1);
     cluster.topic("t", 1, 1);
     let (code, message) = cluster.set_config(ConfigResource::TOPIC, "t", &[(&"é".repeat(1 << 20), SET, Some("1"))]);
-    assert_eq!(code, ErrorCode::InvalidConfig);
+    assert_eq!(code, InvalidConfig);
     assert!(message.len() <= 1003 && message.ends_with("éé..."), "{message}");
 }

@@ -1,6 +1,7 @@
 //! Creating and deleting topics.
 
 use super::*;
+use crate::delta::Delta;
 use dohle_protocol::id::PartitionIndex;
 use dohle_protocol::messages::delete_topics::{DeleteTopicState, DeleteTopicsRequest};
 
@@ -103,6 +104,16 @@ fn c2_numbers_that_are_refused() {
 }
 
 #[test]
+fn a_request_may_create_ten_thousand_partitions() {
+    let mut cluster = Cluster::of(1);
+    let before = cluster.image.clone();
+    let results = cluster.create_all(vec![topic("a", 9_999, 1), topic("b", 2, 1), topic("c", 1, 1)], false);
+    let codes: Vec<_> = results.iter().map(|result| ErrorCode::from_code(result.error_code)).collect();
+    assert_eq!(codes, [ErrorCode::None, ErrorCode::PolicyViolation, ErrorCode::None]);
+    assert_eq!(Delta::between(&before, &cluster.image).partitions.len(), 10_000);
+}
+
+#[test]
 fn w18_w19_names_that_are_refused() {
     let mut cluster = Cluster::of(1);
     cluster.topic("a.b", 1, 1);
@@ -174,7 +185,8 @@ fn validate_only_answers_and_changes_nothing() {
 #[test]
 fn configurations_that_are_refused() {
     let mut cluster = Cluster::of(1);
-    let table: [(&[(&str, Option<&str>)], &str); 4] = [
+    type Row<'a> = (&'a [(&'a str, Option<&'a str>)], &'a str);
+    let table: [Row; 4] = [
         (&[("nonsense", Some("1"))], "Unknown topic config name: nonsense"),
         (
             &[("segment.bytes", None), ("segment.ms", None)],
@@ -213,7 +225,8 @@ fn replicas_that_cannot_be_chosen() {
     let mut cluster = Cluster::of(3);
     let epoch = cluster.epoch(3);
     cluster.beat(3, epoch, true, false).unwrap();
-    let table: [(&[(i32, &[i32])], &str); 7] = [
+    type Row<'a> = (&'a [(i32, &'a [i32])], &'a str);
+    let table: [Row; 7] = [
         (&[(0, &[])], "The manual partition assignment includes an empty replica list."),
         (
             &[(0, &[9])],
