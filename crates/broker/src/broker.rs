@@ -39,9 +39,16 @@ const METADATA_DIR: &str = "__cluster_metadata-0";
 pub struct Broker {
     state: Arc<BrokerState>,
     addresses: Vec<(String, SocketAddr)>,
+    connections: Group,
+    /// What goes on without a client's request, and what requests rely on.
+    background: Group,
+}
+
+/// Tasks that are told to stop together.
+#[derive(Default)]
+struct Group {
     stop: CancellationToken,
-    connections: TaskTracker,
-    background: TaskTracker,
+    tasks: TaskTracker,
 }
 
 /// Why a node does not start.
@@ -72,20 +79,21 @@ impl Broker {
         let quorum = start_quorum(&config, &cluster_id, &disk).await?;
         let broker_epoch = registration::join(&quorum, &config, &cluster_id, &bound).await?;
         let state = assemble(config, cluster_id, directories, (quorum, broker_epoch), &disk);
-        publisher::start(&state, state.quorum.subscribe()).await;
+        let subscription = state.quorum.subscribe();
+        publisher::start(&state, subscription.start).await;
+        let background = Group::default();
+        background.spawn(|stop| publisher::follow(Arc::clone(&state), subscription.changes, stop));
         registration::unfence(&state).await?;
-
-        let addresses = bound.iter().flat_map(named_addresses).collect();
-        let stop = CancellationToken::new();
-        let broker = Broker { addresses, state, stop, connections: TaskTracker::new(), background: TaskTracker::new() };
-        broker.background.spawn(housekeeping::run(Arc::clone(&broker.state), broker.stop.clone()));
+        background.spawn(|stop| housekeeping::run(Arc::clone(&state), stop));
         if let Some(listener) = http_listener {
-            broker.background.spawn(http::serve(Arc::clone(&broker.state), listener, broker.stop.clone()));
+            background.spawn(|stop| http::serve(Arc::clone(&state), listener, stop));
         }
+        let addresses = bound.iter().flat_map(named_addresses).collect();
+        let connections = Group::default();
         for listener in bound {
-            listener.serve(&broker.state, &broker.stop, &broker.connections);
+            listener.serve(&state, &connections.stop, &connections.tasks);
         }
-        Ok(broker)
+        Ok(Broker { state, addresses, connections, background })
     }
 
     /// Names of the listeners for clients, and the addresses that they are bound to.
@@ -95,13 +103,10 @@ impl Broker {
 
     /// Finishes what has been begun, closes the logs, and says in the log directories that all is well.
     pub async fn shutdown(self) {
-        self.stop.cancel();
-        self.connections.close();
-        if tokio::time::timeout(limits::SHUTDOWN_DRAIN_MAX, self.connections.wait()).await.is_err() {
-            tracing::warn!(connections = self.connections.len(), "shutting down although requests are in the works");
+        if tokio::time::timeout(limits::SHUTDOWN_DRAIN_MAX, self.connections.end()).await.is_err() {
+            tracing::warn!(connections = self.connections.tasks.len(), "shutting down although requests are in the works");
         }
-        self.background.close();
-        self.background.wait().await;
+        self.background.end().await;
         // Only now: clients are not told that there is no broker while their last requests are answered.
         registration::leave(&self.state).await;
         if let Err(error) = self.state.quorum.shutdown().await {
@@ -111,6 +116,18 @@ impl Broker {
         if let Err(error) = tokio::task::spawn_blocking(move || state.replicas.close()).await {
             tracing::error!(%error, "the logs could not be closed");
         }
+    }
+}
+
+impl Group {
+    fn spawn<F: Future<Output = ()> + Send + 'static>(&self, task: impl FnOnce(CancellationToken) -> F) {
+        self.tasks.spawn(task(self.stop.clone()));
+    }
+
+    async fn end(&self) {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
     }
 }
 

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use dohle_metadata::delta::PartitionDelta;
 use dohle_metadata::image::ClusterImage;
 use dohle_protocol::id::{BrokerId, Offset};
-use dohle_quorum::{MetadataChange, Subscription};
-use tokio::sync::watch;
+use dohle_quorum::{MetadataChange, MetadataVersion};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
 
 use crate::cluster::assignments::Assignments;
 use crate::config::settings::Settings;
@@ -31,25 +32,25 @@ impl CarriedOut {
     }
 }
 
-/// Takes over what is assigned to this broker at its start, then follows every change until the quorum ends.
-pub(crate) async fn start(broker: &Arc<BrokerState>, subscription: Subscription) {
-    let Subscription { start, mut changes } = subscription;
+/// Takes over what is assigned to this broker at its start.
+pub(crate) async fn start(broker: &Arc<BrokerState>, start: MetadataVersion) {
     let image = Arc::clone(&start.image);
     blocking(broker, move |broker| {
         broker.replicas.start(&Assignments::new(&image, &broker.config).all())
     })
     .await;
     broker.carried_out.0.send_replace(start.offset);
-    let broker = Arc::clone(broker);
-    tokio::spawn(async move {
-        while let Some(change) = changes.recv().await {
-            let offset = change.version.offset;
-            if !change.delta.is_empty() {
-                blocking(&broker, move |broker| carry_out(broker, &change)).await;
-            }
-            broker.carried_out.0.send_replace(offset);
+}
+
+/// Carries out every change from there on, until `stop`.
+pub(crate) async fn follow(broker: Arc<BrokerState>, mut changes: mpsc::Receiver<MetadataChange>, stop: CancellationToken) {
+    while let Some(Some(change)) = stop.run_until_cancelled(changes.recv()).await {
+        let offset = change.version.offset;
+        if !change.delta.is_empty() {
+            blocking(&broker, move |broker| carry_out(broker, &change)).await;
         }
-    });
+        broker.carried_out.0.send_replace(offset);
+    }
 }
 
 async fn blocking(broker: &Arc<BrokerState>, work: impl FnOnce(&BrokerState) + Send + 'static) {

@@ -20,6 +20,8 @@ const MAX_TIMESTAMP: i64 = -3;
 const EARLIEST_LOCAL: i64 = -4;
 const LATEST_TIERED: i64 = -5;
 const EARLIEST_PENDING_UPLOAD: i64 = -6;
+/// From this version on answers tell the leader epoch.
+const LEADER_EPOCH_FROM: i16 = 4;
 /// "None": no such record.
 const UNKNOWN: i64 = -1;
 
@@ -76,7 +78,8 @@ impl Lookup {
         let found = if is_twice { Err(ErrorCode::InvalidRequest) } else { self.find(topic, asked) };
         let answer = ListOffsetsPartitionResponse { partition_index: asked.partition_index, ..ListOffsetsPartitionResponse::default() };
         match found {
-            Ok(Found(offset, timestamp, leader_epoch)) => {
+            Ok(Found(offset, timestamp, epoch)) => {
+                let leader_epoch = if self.api_version >= LEADER_EPOCH_FROM { epoch } else { LeaderEpoch::NONE };
                 ListOffsetsPartitionResponse { offset: offset.0, timestamp, leader_epoch: leader_epoch.0, ..answer }
             }
             Err(error) => {
