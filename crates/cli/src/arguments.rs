@@ -19,14 +19,14 @@ pub(crate) fn usage<T>(message: impl Into<String>) -> anyhow::Result<T> {
 }
 
 /// Reads the arguments and runs the tool; what it fails with is printed as `tool`'s Kafka script would, without a trace.
-pub(crate) fn run_tool<T: Parser>(arguments: &[OsString], tool: impl FnOnce(T) -> anyhow::Result<ExitCode>) -> ExitCode {
+pub(crate) fn run_tool<T: Parser>(arguments: &[OsString], tool: impl FnOnce(&T) -> anyhow::Result<ExitCode>) -> ExitCode {
     run_tool_reporting(arguments, tool, |error| eprintln!("{error:#}"))
 }
 
 /// Like [`run_tool`], for tools that word their failures in a way of their own.
 pub(crate) fn run_tool_reporting<T: Parser>(
     arguments: &[OsString],
-    tool: impl FnOnce(T) -> anyhow::Result<ExitCode>,
+    tool: impl FnOnce(&T) -> anyhow::Result<ExitCode>,
     report: impl FnOnce(&anyhow::Error),
 ) -> ExitCode {
     if let Some(answer) = zookeeper_answer(arguments) {
@@ -41,7 +41,7 @@ pub(crate) fn run_tool_reporting<T: Parser>(
         Ok(parsed) => parsed,
         Err(error) => return end_with(&error),
     };
-    match tool(parsed) {
+    match tool(&parsed) {
         Ok(code) => code,
         Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => match error.downcast_ref::<UsageError>() {

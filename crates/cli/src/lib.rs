@@ -26,23 +26,21 @@ use tool::{TOOLS, Tool};
 /// Runs the tool that the arguments name (the first one is the program), and returns what it exits with.
 pub fn run(arguments: Vec<OsString>) -> ExitCode {
     start_log();
-    let program = arguments
-        .first()
-        .and_then(|path| Path::new(path).file_stem())
-        .and_then(|name| name.to_str())
-        .unwrap_or_default();
+    let mut arguments = arguments.into_iter();
+    let program = arguments.next().unwrap_or_default();
+    let program = Path::new(&program).file_stem().and_then(|name| name.to_str()).unwrap_or_default();
     // Called by the name of one of Kafka's scripts.
     if let Some(tool) = program.strip_prefix("kafka-").and_then(find) {
-        return tool.run(&arguments[1..]);
+        return tool.run(&arguments.collect::<Vec<_>>());
     }
-    let Some(name) = arguments.get(1) else {
+    let Some(name) = arguments.next() else {
         eprint!("{}", tool::overview());
         return ExitCode::FAILURE;
     };
-    match name.to_str() {
-        Some("help" | "--help" | "-h") => output::print_and_exit(&tool::overview()),
-        Some("version" | "--version" | "-V") => output::print_and_exit(&format!("dohle {}\n", env!("CARGO_PKG_VERSION"))),
-        Some(name) if find(name).is_some() => find(name).map_or(ExitCode::FAILURE, |tool| tool.run(&arguments[2..])),
+    match name.to_str().map(|name| (name, find(name))) {
+        Some(("help" | "--help" | "-h", _)) => output::print_and_exit(&tool::overview()),
+        Some(("version" | "--version" | "-V", _)) => output::print_and_exit(&format!("dohle {}\n", env!("CARGO_PKG_VERSION"))),
+        Some((_, Some(tool))) => tool.run(&arguments.collect::<Vec<_>>()),
         _ => {
             eprint!("There is no tool {name:?}.\n\n{}", tool::overview());
             ExitCode::FAILURE

@@ -106,3 +106,18 @@ pub(crate) fn overview() -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_tool_explains_itself_and_refuses_what_it_does_not_know() {
+        for tool in TOOLS {
+            let exit = |argument: &str| format!("{:?}", tool.run(&[argument.into()]));
+            assert_eq!(exit("--help"), format!("{:?}", ExitCode::SUCCESS), "{}", tool.name);
+            assert_eq!(exit("--no-such-flag"), format!("{:?}", ExitCode::FAILURE), "{}", tool.name);
+            assert!(overview().contains(tool.name) && overview().contains(tool.about));
+        }
+    }
+}

@@ -14,6 +14,7 @@ use crate::cluster_metadata::{ClusterMetadata, Leader, TopicPartition};
 use crate::config::ClientConfig;
 use crate::connection::Connection;
 use crate::error::ClientError;
+use crate::limits::UNKNOWN_TOPIC_PATIENCE;
 
 /// One per client; shared by its producer, consumer and admin.
 pub struct Cluster {
@@ -222,7 +223,7 @@ impl Cluster {
 
     /// Runs `attempt` until it succeeds, fails for good, or the time is up.
     pub async fn retry<T>(&self, mut attempt: impl AsyncFnMut() -> Result<T, ClientError>) -> Result<T, ClientError> {
-        let deadline = Instant::now() + self.config.api_timeout;
+        let start = Instant::now();
         let mut failures = 0;
         loop {
             let error = match attempt().await {
@@ -231,7 +232,11 @@ impl Cluster {
             };
             failures += 1;
             let wait = self.config.backoff().after(failures);
-            if !error.is_retriable() || Instant::now() + wait >= deadline {
+            let patience = match error.code() {
+                Some(ErrorCode::UnknownTopicOrPartition) => self.config.api_timeout.min(UNKNOWN_TOPIC_PATIENCE),
+                _ => self.config.api_timeout,
+            };
+            if !error.is_retriable() || start.elapsed() + wait >= patience {
                 return Err(error);
             }
             tracing::debug!("attempt {failures} failed, the next in {} ms: {error}", wait.as_millis());

@@ -212,7 +212,7 @@ impl Consumer {
         }
         let admin = Admin::new(self.cluster.clone());
         let found = admin.list_offsets(&wanted, self.config.isolation).await?;
-        let mut beyond_the_end = BTreeMap::new();
+        let mut beyond_the_end = false;
         for (partition, answer) in found {
             let offset = answer
                 .map_err(|reason| ConsumeError::Partition {
@@ -224,13 +224,17 @@ impl Consumer {
                 continue;
             };
             match (offset, progress.start) {
-                (-1, StartAt::Timestamp(_)) => drop(beyond_the_end.insert(partition, progress.start = StartAt::Latest)),
+                (-1, StartAt::Timestamp(_)) => {
+                    progress.start = StartAt::Latest;
+                    beyond_the_end = true;
+                }
                 _ => progress.next_fetch = Some(offset),
             }
         }
-        match beyond_the_end.is_empty() {
-            true => Ok(()),
-            false => Box::pin(self.look_up_positions()).await,
+        if beyond_the_end {
+            Box::pin(self.look_up_positions()).await
+        } else {
+            Ok(())
         }
     }
 

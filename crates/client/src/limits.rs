@@ -1,7 +1,12 @@
 //! Every bound of the client that is not a configuration key of Kafka.
 
+use std::time::Duration;
+
 /// Largest answer that is read; the default `fetch.max.bytes` is 50 MiB, and one batch may exceed it.
 pub const RESPONSE_BYTES_MAX: i32 = 256 * 1024 * 1024;
+
+/// How long a topic that is not known is asked for again: it may have been created a moment ago, but most likely its name is wrong.
+pub const UNKNOWN_TOPIC_PATIENCE: Duration = Duration::from_secs(3);
 
 /// An answer is not given more memory than this before its bytes arrive.
 pub const RESPONSE_BYTES_RESERVED: usize = 1024 * 1024;

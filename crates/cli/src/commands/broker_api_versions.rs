@@ -22,7 +22,7 @@ struct VersionsArgs {
 }
 
 pub(crate) fn run(arguments: &[OsString]) -> ExitCode {
-    run_tool(arguments, |args: VersionsArgs| {
+    run_tool(arguments, |args: &VersionsArgs| {
         block_on(async {
             let admin = args.server.admin().await?;
             let mut out = stdout();

@@ -48,7 +48,7 @@ pub(crate) fn run(arguments: &[OsString]) -> ExitCode {
     run_tool(arguments, cluster)
 }
 
-fn cluster(args: ClusterArgs) -> anyhow::Result<ExitCode> {
+fn cluster(args: &ClusterArgs) -> anyhow::Result<ExitCode> {
     let (server, with_fenced) = match &args.action {
         Action::ClusterId(server) => (server, false),
         Action::ListEndpoints {

@@ -83,12 +83,12 @@ pub(crate) fn run(arguments: &[OsString]) -> ExitCode {
     })
 }
 
-fn configs(args: ConfigsArgs) -> anyhow::Result<ExitCode> {
+fn configs(args: &ConfigsArgs) -> anyhow::Result<ExitCode> {
     if args.describe == args.alter {
         return usage("Command must include exactly one action: --describe, --alter");
     }
-    let entity = entity(&args)?;
-    let changes = changes(&args)?;
+    let entity = entity(args)?;
+    let changes = changes(args)?;
     if args.alter && changes.is_empty() {
         return usage("At least one of --add-config, --add-config-file, or --delete-config must be specified with --alter");
     }

@@ -97,16 +97,16 @@ pub(crate) fn run(arguments: &[OsString]) -> ExitCode {
     run_tool(arguments, consume)
 }
 
-fn consume(args: ConsumerArgs) -> anyhow::Result<ExitCode> {
-    check(&args)?;
-    let config = consumer_config(&args)?;
-    let formatter = formatter(&args)?;
-    let start = start_at(&args, &config)?;
+fn consume(args: &ConsumerArgs) -> anyhow::Result<ExitCode> {
+    check(args)?;
+    let config = consumer_config(args)?;
+    let formatter = formatter(args)?;
+    let start = start_at(args, &config)?;
     block_on(async {
         let mut consumer = Consumer::connect(config).await?;
         let mut printed = 0;
         let outcome = tokio::select! {
-            outcome = print_records(&mut consumer, &args, start, &formatter, &mut printed) => outcome,
+            outcome = print_records(&mut consumer, args, start, &formatter, &mut printed) => outcome,
             _ = tokio::signal::ctrl_c() => Ok(ExitCode::from(130)),
         };
         let outcome = match outcome {

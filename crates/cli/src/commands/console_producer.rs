@@ -99,7 +99,7 @@ pub(crate) fn run(arguments: &[OsString]) -> ExitCode {
     run_tool(arguments, produce)
 }
 
-fn produce(args: ProducerArgs) -> anyhow::Result<ExitCode> {
+fn produce(args: &ProducerArgs) -> anyhow::Result<ExitCode> {
     if args
         .line_reader
         .as_deref()
@@ -110,11 +110,11 @@ fn produce(args: ProducerArgs) -> anyhow::Result<ExitCode> {
     let mut reading = properties_of(args.reader_config.as_ref())?;
     reading.add_pairs(&args.reader_property)?;
     let reader = LineReader::new(&reading).context("the line reader cannot be set up")?;
-    let config = producer_config(&args)?;
+    let config = producer_config(args)?;
     block_on(async {
         let producer = Producer::connect(config).await?;
         let sent = tokio::select! {
-            sent = send_lines(&producer, reader, &args) => sent,
+            sent = send_lines(&producer, reader, args) => sent,
             _ = tokio::signal::ctrl_c() => Ok(ExitCode::from(130)),
         };
         producer.close().await;

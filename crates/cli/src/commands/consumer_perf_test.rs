@@ -79,7 +79,7 @@ pub(crate) fn run(arguments: &[OsString]) -> ExitCode {
     run_tool(arguments, perf)
 }
 
-fn perf(args: PerfArgs) -> anyhow::Result<ExitCode> {
+fn perf(args: &PerfArgs) -> anyhow::Result<ExitCode> {
     if args.topic.is_some() == args.include.is_some() {
         return usage("Exactly one of the following arguments is required: [topic], [include]");
     }
@@ -104,12 +104,12 @@ fn perf(args: PerfArgs) -> anyhow::Result<ExitCode> {
         }
         let (start, start_ms) = (Instant::now(), now_ms());
         let mut consumer = Consumer::connect(config).await?;
-        let partitions = partitions(&consumer, &args).await?;
+        let partitions = partitions(&consumer, args).await?;
         let start_at = if args.from_latest { StartAt::Latest } else { StartAt::Earliest };
         consumer.assign(partitions.into_iter().map(|tp| (tp, start_at)));
         // What Kafka's consumer spends joining its group, this one spends looking up the partitions.
         let assigned = start.elapsed();
-        let read = consume(&mut consumer, &args, assigned).await?;
+        let read = consume(&mut consumer, args, assigned).await?;
         if !args.show_detailed_stats {
             let line = summary(&args.date_format, start_ms, now_ms(), start.elapsed(), assigned, read);
             writeln!(io::stdout(), "{line}")?;

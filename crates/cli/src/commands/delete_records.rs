@@ -31,7 +31,7 @@ pub(crate) fn run(arguments: &[OsString]) -> ExitCode {
     run_tool(arguments, delete)
 }
 
-fn delete(args: DeleteArgs) -> anyhow::Result<ExitCode> {
+fn delete(args: &DeleteArgs) -> anyhow::Result<ExitCode> {
     let offsets = read_offsets(&args.offset_json_file)?;
     block_on(async {
         let admin = args.server.admin().await?;

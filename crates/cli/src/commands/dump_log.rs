@@ -51,15 +51,15 @@ pub(crate) fn run(arguments: &[OsString]) -> ExitCode {
     run_tool(arguments, dump)
 }
 
-fn dump(args: DumpArgs) -> anyhow::Result<ExitCode> {
+fn dump(args: &DumpArgs) -> anyhow::Result<ExitCode> {
     let mut out = stdout();
     let mut findings = Findings::default();
     for file in &args.files {
         writeln!(out, "Dumping {}", file.display())?;
         match file.extension().and_then(|extension| extension.to_str()) {
-            Some("log" | "checkpoint") => segment::dump(file, &args, &mut findings, &mut out)?,
-            Some("index") => indexes::dump_offset_index(file, &args, &mut findings, &mut out)?,
-            Some("timeindex") => indexes::dump_time_index(file, &args, &mut findings, &mut out)?,
+            Some("log" | "checkpoint") => segment::dump(file, args, &mut findings, &mut out)?,
+            Some("index") => indexes::dump_offset_index(file, args, &mut findings, &mut out)?,
+            Some("timeindex") => indexes::dump_time_index(file, args, &mut findings, &mut out)?,
             Some("txnindex") => indexes::dump_txn_index(file, &mut out)?,
             Some("snapshot") => indexes::dump_producer_snapshot(file, &mut out)?,
             _ => eprintln!("Ignoring unknown file {}", file.display()),

@@ -57,8 +57,8 @@ pub(crate) fn run(arguments: &[OsString]) -> ExitCode {
     run_tool_reporting(arguments, get_offsets, |error| eprintln!("Error occurred: {error:#}"))
 }
 
-fn get_offsets(args: OffsetsArgs) -> anyhow::Result<ExitCode> {
-    let rules = rules(&args)?;
+fn get_offsets(args: &OffsetsArgs) -> anyhow::Result<ExitCode> {
+    let rules = rules(args)?;
     let time = parse_time(&args.time)?;
     block_on(async {
         let admin = connect_admin(&args.bootstrap_server, args.command_config.as_ref()).await?;

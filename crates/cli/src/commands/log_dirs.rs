@@ -34,7 +34,7 @@ pub(crate) fn run(arguments: &[OsString]) -> ExitCode {
     run_tool(arguments, log_dirs)
 }
 
-fn log_dirs(args: LogDirsArgs) -> anyhow::Result<ExitCode> {
+fn log_dirs(args: &LogDirsArgs) -> anyhow::Result<ExitCode> {
     block_on(async {
         let admin = args.server.admin().await?;
         let existing: Vec<i32> = admin.cluster().metadata().brokers.keys().copied().collect();

@@ -50,7 +50,7 @@ pub(crate) fn run(arguments: &[OsString]) -> ExitCode {
     run_tool(arguments, metadata_quorum)
 }
 
-fn metadata_quorum(args: QuorumArgs) -> anyhow::Result<ExitCode> {
+fn metadata_quorum(args: &QuorumArgs) -> anyhow::Result<ExitCode> {
     let Action::Describe {
         status,
         replication,

@@ -65,7 +65,7 @@ pub(crate) fn run(arguments: &[OsString]) -> ExitCode {
     run_tool(arguments, perf)
 }
 
-fn perf(args: PerfArgs) -> anyhow::Result<ExitCode> {
+fn perf(args: &PerfArgs) -> anyhow::Result<ExitCode> {
     let kinds = [args.record_size.is_some(), args.payload_file.is_some(), args.payload_monotonic];
     if kinds.iter().filter(|&&given| given).count() != 1 {
         return usage("Exactly one of --record-size, --payload-file or --payload-monotonic is required");
@@ -73,7 +73,7 @@ fn perf(args: PerfArgs) -> anyhow::Result<ExitCode> {
     if args.num_records == 0 || args.record_size == Some(0) {
         return usage("--num-records and --record-size should be greater than zero");
     }
-    let config = producer_config(&args)?;
+    let config = producer_config(args)?;
     let payload = match (&args.payload_file, args.record_size) {
         (Some(file), _) => Payload::from_file(file, &args.payload_delimiter)?,
         (None, Some(bytes)) => Payload::random(bytes),
@@ -83,7 +83,7 @@ fn perf(args: PerfArgs) -> anyhow::Result<ExitCode> {
         let producer = Producer::connect(config).await?;
         let (outcomes, queue) = mpsc::channel(DELIVERIES_PENDING_MAX);
         let collector = tokio::spawn(collect(queue, Stats::new(Duration::from_millis(args.reporting_interval))));
-        send(&producer, &args, payload, outcomes).await?;
+        send(&producer, args, payload, outcomes).await?;
         producer.close().await;
         let stats = collector.await??;
         writeln!(std::io::stdout(), "{}", stats.total())?;

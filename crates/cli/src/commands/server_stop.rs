@@ -2,13 +2,15 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use clap::Parser;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::arguments::run_tool;
 use crate::limits::STOP_WAIT;
@@ -26,28 +28,33 @@ pub(crate) fn run(arguments: &[OsString]) -> ExitCode {
     run_tool(arguments, stop)
 }
 
-fn stop(args: StopArgs) -> anyhow::Result<ExitCode> {
+fn stop(args: &StopArgs) -> anyhow::Result<ExitCode> {
     let data_dir = args.data_dir.as_deref().map(fs::canonicalize).transpose()?;
-    let servers: Vec<Pid> = processes()
-        .filter(|process| is_server(process) && data_dir.as_deref().is_none_or(|dir| holds_lock(process, dir)))
-        .filter_map(|process| pid_of(&process))
+    // A descriptor means the same process for ever, a number may be given to another.
+    let servers: Vec<(Pid, OwnedFd)> = processes()
+        .filter_map(|process| Some((pid_of(&process)?, pidfd_open(pid_of(&process)?, PidfdFlags::empty()).ok()?, process)))
+        .filter(|(_, _, process)| is_server(process) && data_dir.as_deref().is_none_or(|dir| holds_lock(process, dir)))
+        .map(|(pid, descriptor, _)| (pid, descriptor))
         .collect();
     if servers.is_empty() {
         println!("No server to stop");
         return Ok(ExitCode::FAILURE);
     }
-    for &server in &servers {
-        println!("Stopping server with process id {}", server.as_raw_nonzero());
-        kill_process(server, Signal::TERM)?;
+    for (pid, descriptor) in &servers {
+        println!("Stopping server with process id {}", pid.as_raw_nonzero());
+        pidfd_send_signal(descriptor, Signal::TERM)?;
     }
     let deadline = Instant::now() + STOP_WAIT;
-    while servers.iter().any(|&server| is_alive(server)) {
+    for (pid, descriptor) in &servers {
+        let rest = Timespec::try_from(deadline.saturating_duration_since(Instant::now()))?;
+        // Readable once the process has ended.
+        let ended = poll(&mut [PollFd::new(descriptor, PollFlags::IN)], Some(&rest))?;
         anyhow::ensure!(
-            Instant::now() < deadline,
-            "A server is still running after {} s",
+            ended > 0,
+            "Server with process id {} is still running after {} s",
+            pid.as_raw_nonzero(),
             STOP_WAIT.as_secs()
         );
-        std::thread::sleep(Duration::from_millis(20));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -85,11 +92,6 @@ fn holds_lock(process: &Path, data_dir: &Path) -> bool {
     let open = fs::read_dir(process.join("fd")).into_iter().flatten().flatten();
     open.filter_map(|entry| fs::read_link(entry.path()).ok())
         .any(|target| target == lock)
-}
-
-/// A process that has ended but was not waited for is not alive: its `exe` leads nowhere.
-fn is_alive(server: Pid) -> bool {
-    fs::read_link(format!("/proc/{}/exe", server.as_raw_nonzero())).is_ok()
 }
 
 #[cfg(test)]

@@ -71,17 +71,17 @@ struct NodeDirectories {
 }
 
 pub(crate) fn run(arguments: &[OsString]) -> ExitCode {
-    run_tool(arguments, |args: StorageArgs| match args.action {
+    run_tool(arguments, |args: &StorageArgs| match &args.action {
         Action::RandomUuid => {
             println!("{}", random_id());
             Ok(ExitCode::SUCCESS)
         }
         Action::Info(directories) => {
-            let (text, healthy) = info(&node_directories(&directories)?)?;
+            let (text, healthy) = info(&node_directories(directories)?)?;
             print!("{text}");
             Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
-        Action::Format(args) => format(&args),
+        Action::Format(args) => format(args),
     })
 }
 

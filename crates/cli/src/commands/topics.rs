@@ -94,8 +94,8 @@ pub(crate) fn run(arguments: &[OsString]) -> ExitCode {
     })
 }
 
-fn topics(args: TopicsArgs) -> anyhow::Result<ExitCode> {
-    check(&args)?;
+fn topics(args: &TopicsArgs) -> anyhow::Result<ExitCode> {
+    check(args)?;
     if !args.delete_config.is_empty() {
         eprintln!("delete-config option is no longer supported and deprecated since version 4.0: use the configs tool.");
     }
@@ -103,15 +103,15 @@ fn topics(args: TopicsArgs) -> anyhow::Result<ExitCode> {
         let admin = args.server.admin().await?;
         let mut out = stdout();
         if args.create {
-            create(&admin, &args, &mut out).await?;
+            create(&admin, args, &mut out).await?;
         } else if args.list {
-            list(&admin, &args, &mut out).await?;
+            list(&admin, args, &mut out).await?;
         } else if args.describe {
-            describe::describe(&admin, &args, &mut out).await?;
+            describe::describe(&admin, args, &mut out).await?;
         } else if args.alter {
-            alter(&admin, &args).await?;
+            alter(&admin, args).await?;
         } else {
-            delete(&admin, &args).await?;
+            delete(&admin, args).await?;
         }
         out.flush()?;
         Ok(ExitCode::SUCCESS)

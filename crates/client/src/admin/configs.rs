@@ -121,7 +121,7 @@ impl Admin {
         };
         for group in groups {
             let request = DescribeConfigsRequest {
-                resources: group.iter().map(|resource| whole(resource)).collect(),
+                resources: group.iter().map(whole).collect(),
                 include_synonyms: with_synonyms,
                 ..Default::default()
             };
@@ -162,10 +162,8 @@ impl Admin {
             Resource::Broker(id) => self.cluster.call_node(*id, &request).await?,
             Resource::Topic(_) | Resource::BrokerDefault => self.cluster.call_any(&request).await?,
         };
-        let results = response.responses.into_iter();
-        results
-            .map(|result| ClientError::check(result.error_code, result.error_message))
-            .collect()
+        let mut results = response.responses.into_iter();
+        results.try_for_each(|result| ClientError::check(result.error_code, result.error_message))
     }
 }
 

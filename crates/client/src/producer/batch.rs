@@ -98,18 +98,18 @@ impl Batch {
         bytes
     }
 
-    /// Two halves that take this batch's place, for a server that finds it too large; itself if it is a single record.
-    pub(super) fn split(self, compression: Compression) -> Result<[Batch; 2], Batch> {
+    /// Two halves that take this batch's place, for a server that finds it too large; `None` for a single record.
+    pub(super) fn split(&self, compression: Compression) -> Option<[Batch; 2]> {
         let Contents::Built { bytes, .. } = &self.contents else {
-            return Err(self);
+            return None;
         };
         if self.record_count < 2 {
-            return Err(self);
+            return None;
         }
         let records = records_of(bytes);
         let (first, second) = records.split_at(records.len() / 2);
         let mut before = 0;
-        Ok([first, second].map(|records| {
+        Some([first, second].map(|records| {
             let builder = rebuild(records, compression);
             let half = Batch {
                 bytes: builder.size_in_bytes(),
@@ -216,13 +216,11 @@ mod tests {
         let mut batch = batch_of(&["a", "b", "c"]);
         batch.position = Some(10);
         batch.stamped(stamp(0, 10), Compression::Lz4);
-        let Ok([mut first, mut second]) = batch.split(Compression::Lz4) else {
-            panic!("three records can be split")
-        };
+        let [mut first, mut second] = batch.split(Compression::Lz4).unwrap();
         assert_eq!((first.position, second.position), (Some(10), Some(11)));
         assert_eq!((first.first_index, second.first_index), (0, 1));
         assert_eq!(values_of(&first.stamped(None, Compression::Lz4)), ["a"]);
         assert_eq!(values_of(&second.stamped(None, Compression::Lz4)), ["b", "c"]);
-        assert!(first.split(Compression::Lz4).is_err());
+        assert!(first.split(Compression::Lz4).is_none());
     }
 }

@@ -260,7 +260,7 @@ impl Sender {
                     } else {
                         Verdict::GiveUp(ProduceError::Client(error.clone()))
                     };
-                    self.carry_out(tp, batch, verdict);
+                    self.carry_out(&tp, batch, verdict);
                 }
                 return;
             }
@@ -269,11 +269,11 @@ impl Sender {
             let verdict = match answers.remove(&tp) {
                 Some(answer) => {
                     let others_in_flight = self.accumulator.with(|state| state.queues[&tp].has_other_in_flight());
-                    judge(answer, self.config.idempotent, others_in_flight)
+                    judge(&answer, self.config.idempotent, others_in_flight)
                 }
                 None => Verdict::Retry("the answer does not mention the partition".to_owned()),
             };
-            self.carry_out(tp, batch, verdict);
+            self.carry_out(&tp, batch, verdict);
         }
     }
 
@@ -300,31 +300,31 @@ impl Sender {
         answers
     }
 
-    fn carry_out(&mut self, tp: TopicPartition, mut batch: Batch, verdict: Verdict) {
+    fn carry_out(&mut self, tp: &TopicPartition, mut batch: Batch, verdict: Verdict) {
         let (reason, number_anew) = match verdict {
-            Verdict::Delivered(ack) => return self.finish(&tp, &batch, Ok(ack)),
-            Verdict::GiveUp(error) => return self.finish(&tp, &batch, Err(error)),
-            Verdict::Split => return self.split(&tp, batch),
+            Verdict::Delivered(ack) => return self.finish(tp, &batch, Ok(ack)),
+            Verdict::GiveUp(error) => return self.finish(tp, &batch, Err(error)),
+            Verdict::Split => return self.split(tp, &batch),
             Verdict::Retry(reason) => (reason, false),
             Verdict::RetryNumberedAnew(reason) => (reason, true),
         };
         self.refresh(Instant::now());
         if batch.attempts > self.config.retries_max || batch.created.elapsed() >= self.config.delivery_timeout {
-            let error = expired(&tp, &batch, reason);
-            return self.finish(&tp, &batch, Err(error));
+            let error = expired(tp, &batch, reason);
+            return self.finish(tp, &batch, Err(error));
         }
         tracing::debug!("{tp}: attempt {} failed, will retry: {reason}", batch.attempts);
         batch.last_error = Some(reason);
         let not_before = Instant::now() + self.config.client.backoff().after(batch.attempts);
         self.accumulator.with(|state| {
-            let queue = state.queues.get_mut(&tp).expect("the batch came from it");
+            let queue = state.queues.get_mut(tp).expect("the batch came from it");
             queue.put_back([batch], Some(not_before), number_anew);
         });
     }
 
-    fn split(&mut self, tp: &TopicPartition, batch: Batch) {
+    fn split(&mut self, tp: &TopicPartition, batch: &Batch) {
         match batch.split(self.config.compression) {
-            Ok(halves) => self.accumulator.with(|state| {
+            Some(halves) => self.accumulator.with(|state| {
                 state.outstanding += 1;
                 state
                     .queues
@@ -332,11 +332,11 @@ impl Sender {
                     .expect("the batch came from it")
                     .put_back(halves, None, false);
             }),
-            Err(batch) => {
+            None => {
                 let code = dohle_protocol::ErrorCode::MessageTooLarge;
                 self.finish(
                     tp,
-                    &batch,
+                    batch,
                     Err(ProduceError::Refused {
                         code,
                         message: code.message().to_owned(),

@@ -18,7 +18,7 @@ pub(super) enum Verdict {
     GiveUp(ProduceError),
 }
 
-pub(super) fn judge(answer: PartitionProduceResponse, idempotent: bool, others_in_flight: bool) -> Verdict {
+pub(super) fn judge(answer: &PartitionProduceResponse, idempotent: bool, others_in_flight: bool) -> Verdict {
     let code = ErrorCode::from_code(answer.error_code);
     let message = || answer.error_message.clone().unwrap_or_else(|| code.message().to_owned());
     match code {
@@ -56,7 +56,7 @@ mod tests {
             error_code: code.code(),
             ..Default::default()
         };
-        match judge(answer, idempotent, others_in_flight) {
+        match judge(&answer, idempotent, others_in_flight) {
             Verdict::Delivered(_) => "delivered",
             Verdict::Retry(_) => "retry",
             Verdict::RetryNumberedAnew(_) => "renumber",
