@@ -1,9 +1,10 @@
 //! A broker in this process, on an ephemeral port of the loopback interface, and a client that sends what it is told to, byte for byte.
 
-// Each test file uses its own part of the harness.
-#![allow(dead_code)]
+#![allow(dead_code, reason = "each test file uses its own part of the harness")]
 
+use std::io;
 use std::net::SocketAddr;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -50,6 +51,7 @@ impl TestBroker {
     }
 
     async fn open(dir: TempDir, settings: Vec<(String, String)>) -> TestBroker {
+        record_log();
         let overrides = Overrides { set: settings.clone(), data_dir: Some(dir.path().join("data")), listen: Some("localhost:0".to_string()) };
         let (config, _) = NodeConfig::load(None, &overrides).unwrap();
         TestBroker { broker: Broker::start(config).await.unwrap(), settings, dir }
@@ -117,6 +119,10 @@ pub(crate) struct Client {
 impl Client {
     pub(crate) async fn connect(address: SocketAddr) -> Client {
         Client { stream: TcpStream::connect(address).await.unwrap(), correlation_id: 0 }
+    }
+
+    pub(crate) fn local_address(&self) -> SocketAddr {
+        self.stream.local_addr().unwrap()
     }
 
     pub(crate) async fn call<R: Request>(&mut self, version: i16, request: &R) -> R::Response {
@@ -237,4 +243,44 @@ pub(crate) fn values(records: Bytes) -> Vec<String> {
     let limits = DecodeLimits { decompressed_bytes_max: 64 << 20 };
     let records = batch::batches(records).flat_map(|batch| batch.unwrap().records(limits).unwrap());
     records.map(|record| String::from_utf8(record.unwrap().value.unwrap().to_vec()).unwrap()).collect()
+}
+
+/// The warnings that the broker has logged about a client.
+pub(crate) fn warnings_about(client: SocketAddr) -> Vec<String> {
+    let log = String::from_utf8(LOG.lock().unwrap().clone()).unwrap();
+    let peer = format!("peer={client} ");
+    log.lines().filter(|line| line.contains("WARN") && line.contains(&peer)).map(str::to_string).collect()
+}
+
+static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+
+struct LogWriter;
+
+impl io::Write for LogWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        LOG.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn record_log() {
+    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_ansi(false).with_writer(|| LogWriter);
+    // Another test of this process may have begun already.
+    let _ = subscriber.try_init();
+}
+
+/// Memory of this process that is not swapped out.
+pub(crate) fn resident_bytes() -> usize {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
+    statm.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
+}
+
+pub(crate) fn raise_open_files_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }).unwrap();
 }
