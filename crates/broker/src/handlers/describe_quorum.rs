@@ -9,7 +9,7 @@ use dohle_protocol::messages::describe_quorum::{
 use dohle_quorum::{METADATA_TOPIC, QuorumStatus};
 use std::sync::Arc;
 
-pub(crate) async fn handle(broker: &Arc<BrokerState>, _ctx: &RequestContext, request: DescribeQuorumRequest) -> DescribeQuorumResponse {
+pub(crate) async fn handle(broker: &Arc<BrokerState>, ctx: &RequestContext, request: DescribeQuorumRequest) -> DescribeQuorumResponse {
     let status = broker.quorum.status();
     if !is_about_the_metadata(&request.topics) {
         let topics = request.topics.into_iter().map(unknown).collect();
