@@ -28,6 +28,7 @@ pub(crate) async fn handle(broker: &Arc<BrokerState>, ctx: &RequestContext, requ
         nodes: status
             .voters
             .iter()
+            .filter(|_| ctx.api_version >= 2)
             .map(|voter| Node {
                 node_id: voter.node_id as i32,
                 ..Node::default()
