@@ -1,6 +1,7 @@
 """The files: Apache's dump tool reads every one that we write, and either side opens what the other wrote."""
 
 import pathlib
+import random
 import re
 import shutil
 
@@ -43,9 +44,11 @@ def dump(files, *arguments):
 
 
 def write_every_codec(address, topic):
-    """2,000 records in each codec, in small segments."""
+    """2,000 records in each codec, of bytes that do not compress well, so that they fill several segments."""
+    noise = random.Random(5)
     for codec in CODECS:
-        produce(address, topic, [b"%s %d " % (codec.encode(), number) + b"x" * 200 for number in range(2000)], compression_type=codec)
+        values = [b"%s %d " % (codec.encode(), number) + noise.randbytes(600) for number in range(2000)]
+        produce(address, topic, values, compression_type=codec)
 
 
 def segments(node, topic, ending):
@@ -56,7 +59,7 @@ def test_apache_reads_every_file_that_we_write(make_node):
     node = make_node().start()
     dohle(
         "topics", "--create", "--topic", "files", "--bootstrap-server", node.address,
-        "--config", "segment.bytes=200000", "--config", "index.interval.bytes=4096",
+        "--config", "segment.bytes=1048576", "--config", "index.interval.bytes=4096",
     )  # fmt: skip
     write_every_codec(node.address, "files")
     assert node.stop() == 0

@@ -12,7 +12,7 @@ TOOLS = {
     "ConsoleProducer": "org.apache.kafka.tools.ConsoleProducer",
     "ConsoleConsumer": "org.apache.kafka.tools.consumer.ConsoleConsumer",
     "TopicCommand": "org.apache.kafka.tools.TopicCommand",
-    "ConfigCommand": "org.apache.kafka.tools.ConfigCommand",
+    "ConfigCommand": "kafka.admin.ConfigCommand",
     "GetOffsetShell": "org.apache.kafka.tools.GetOffsetShell",
     "DeleteRecordsCommand": "org.apache.kafka.tools.DeleteRecordsCommand",
     "ProducerPerformance": "org.apache.kafka.tools.ProducerPerformance",
