@@ -131,6 +131,11 @@ impl Node {
         Connection::open(self.port)
     }
 
+    /// Of the process.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.as_ref().expect("the node runs").id()
+    }
+
     pub(crate) fn port(&self) -> u16 {
         self.port
     }
