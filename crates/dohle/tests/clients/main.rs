@@ -3,7 +3,6 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 mod matrix;
-mod node;
 mod partitions;
 mod restarts;
 mod row;

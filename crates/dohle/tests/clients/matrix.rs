@@ -1,9 +1,11 @@
 //! Each client writes in each codec; each client reads all of it, before and after the node was killed.
 
 use crate::harness::Node;
-use crate::node::{codecs, create_topic};
 use crate::row::{Row, rows};
 use crate::{with_rdkafka, with_rskafka};
+use dohle_protocol::batch::batches;
+use dohle_protocol::compression::Compression;
+use std::collections::BTreeSet;
 
 const CODECS: [&str; 5] = ["none", "gzip", "snappy", "lz4", "zstd"];
 const CLIENTS: [&str; 2] = ["rdkafka", "rskafka"];
@@ -16,7 +18,7 @@ async fn every_client_reads_what_every_client_wrote_in_every_codec() {
     for writer in CLIENTS {
         for codec in CODECS {
             let topic = format!("{writer}-{codec}");
-            create_topic(&node, &topic, 1, &[]);
+            node.connect().create_topic(&topic, 1, &[]);
             match writer {
                 "rdkafka" => with_rdkafka::write(&node.address(), &topic, codec, &written).await,
                 _ => with_rskafka::write(&node.address(), &topic, codec, &written).await,
@@ -29,6 +31,16 @@ async fn every_client_reads_what_every_client_wrote_in_every_codec() {
     node.kill();
     node.start_again();
     read_everything(&node, &written).await;
+}
+
+/// The codecs of the batches at the start of partition 0 of a topic.
+fn codecs(node: &Node, topic: &str) -> BTreeSet<String> {
+    let records = node.connect().fetch(topic, 0, 0).records.expect("records");
+    let codec = |compression: Compression| format!("{compression:?}").to_lowercase();
+    batches(records)
+        .filter_map(Result::ok)
+        .map(|batch| codec(batch.header.compression().expect("a known codec")))
+        .collect()
 }
 
 /// librdkafka takes it that a broker without FindCoordinator is too old for lz4, and sends such batches uncompressed.

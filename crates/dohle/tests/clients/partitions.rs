@@ -1,7 +1,6 @@
 //! Many partitions at once: written by key, read by assignment.
 
 use crate::harness::Node;
-use crate::node::create_topic;
 use crate::{with_rdkafka, with_rskafka};
 use rdkafka::Message;
 use rdkafka::producer::FutureRecord;
@@ -13,7 +12,7 @@ const RECORDS: usize = 20_000;
 #[tokio::test(flavor = "multi_thread")]
 async fn keyed_records_are_spread_over_many_partitions_and_read_in_order() {
     let mut node = Node::start(&[]);
-    create_topic(&node, "wide", PARTITIONS, &[]);
+    node.connect().create_topic("wide", PARTITIONS, &[]);
     let producer = with_rdkafka::producer(&node.address(), &[("enable.idempotence", "true"), ("linger.ms", "20")]);
     let send = |number: usize| {
         let (key, value) = (format!("key-{}", number % 3000), number.to_string());
@@ -51,7 +50,7 @@ async fn keyed_records_are_spread_over_many_partitions_and_read_in_order() {
 /// One consumer of all partitions.
 fn read_all(node: &Node, written: &BTreeMap<i32, Vec<(i64, usize)>>) {
     let all: Vec<_> = (0..PARTITIONS).map(|index| ("wide", index, 0)).collect();
-    let consumer = with_rdkafka::consumer(&node.address(), &all);
+    let consumer = with_rdkafka::consumer(&node.address(), &all, &[]);
     let mut read: BTreeMap<i32, Vec<(i64, usize)>> = BTreeMap::new();
     for _ in 0..RECORDS {
         let message = with_rdkafka::next(&consumer);

@@ -1,7 +1,6 @@
 //! Clients that write and read while the node is killed under them.
 
 use crate::harness::Node;
-use crate::node::create_topic;
 use crate::row::now_ms;
 use crate::{with_rdkafka, with_rskafka};
 use rdkafka::Message;
@@ -17,11 +16,11 @@ const KILL_AFTER: i64 = 4_500;
 #[tokio::test(flavor = "multi_thread")]
 async fn an_idempotent_producer_writes_each_record_once_and_in_order_across_kills() {
     let mut node = Node::start(&[]);
-    create_topic(&node, "once", 1, &[]);
+    node.connect().create_topic("once", 1, &[]);
     let reading = tokio::task::spawn_blocking({
         let address = node.address();
         move || {
-            let consumer = with_rdkafka::consumer(&address, &[("once", 0, 0)]);
+            let consumer = with_rdkafka::consumer(&address, &[("once", 0, 0)], &[]);
             for number in 0..RECORDS {
                 let message = with_rdkafka::next(&consumer);
                 assert_eq!(message.offset(), number);
@@ -71,7 +70,7 @@ fn value(number: i64) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_acknowledged_is_there_after_kills() {
     let mut node = Node::start(&[]);
-    create_topic(&node, "kept", 1, &[]);
+    node.connect().create_topic("kept", 1, &[]);
     let partition = with_rskafka::partition(&node.address(), "kept", 0).await;
     let mut acknowledged = Vec::new();
     for round in 0..3 {

@@ -1,7 +1,6 @@
 //! rskafka: a codec and a way of retrying of its own.
 
 use crate::harness::Node;
-use crate::node::create_topic;
 use crate::row::{Row, now_ms, rows};
 use rskafka::BackoffConfig;
 use rskafka::client::error::{Error, ProtocolError};
@@ -141,7 +140,7 @@ async fn topics_are_created_listed_and_deleted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn records_are_deleted_and_offsets_found() {
     let node = Node::start(&[]);
-    create_topic(&node, "cut", 1, &[]);
+    node.connect().create_topic("cut", 1, &[]);
     let written = rows(RECORDS);
     write(&node.address(), "cut", "none", &written).await;
     let partition = partition(&node.address(), "cut", 0).await;

@@ -3,6 +3,8 @@
 
 mod connection;
 mod node;
+mod requests;
 
 pub(crate) use connection::Connection;
 pub(crate) use node::{BINARY, Node, StartRefused, free_port};
+pub(crate) use requests::{EARLIEST, FETCH_BYTES_MAX, LATEST, fetch_request};
