@@ -9,7 +9,6 @@ use dohle_protocol::messages::delete_records::{
     DeleteRecordsPartitionResult, DeleteRecordsRequest, DeleteRecordsResponse, DeleteRecordsTopicResult,
 };
 
-use crate::clock;
 use crate::dispatch::RequestContext;
 use crate::replica::cell::Cell;
 use crate::replica::log_directory::LogDirectory;
@@ -57,7 +56,7 @@ fn delete(broker: &BrokerState, topic: &str, partition: i32, offset: Option<Offs
     Ok((cell, log_start))
 }
 
-/// Writes the log starts down, and removes the segments that nobody can read any more.
+/// Writes the log starts down. The segments that nobody can read any more go with the next look at the retention.
 fn make_durable(broker: &Arc<BrokerState>, changed: &[Arc<Cell>], topics: &mut [DeleteRecordsTopicResult]) {
     let mut directories: Vec<&Arc<LogDirectory>> = Vec::new();
     for cell in changed {
@@ -67,7 +66,6 @@ fn make_durable(broker: &Arc<BrokerState>, changed: &[Arc<Cell>], topics: &mut [
     }
     let written = |directory: &&Arc<LogDirectory>| directory.write_checkpoints(&broker.replicas.positions(directory)).is_ok();
     if directories.iter().all(written) {
-        changed.iter().for_each(|cell| cell.apply_retention(clock::now_ms()));
         return;
     }
     let succeeded = topics.iter_mut().flat_map(|topic| &mut topic.partitions).filter(|partition| partition.error_code == 0);
