@@ -67,6 +67,10 @@ impl<R: Runtime> Clone for LogStore<R> {
 impl<R: Runtime> LogStore<R> {
     /// Opens or creates the log of `node_id`; whatever contradicts itself is refused.
     pub(crate) fn open(disk: &Arc<dyn Disk>, dir: &Path, node_id: NodeId) -> Result<LogStore<R>, StartError> {
+        create_dir(&**disk, dir).map_err(|source| StartError::Disk {
+            path: dir.to_owned(),
+            source,
+        })?;
         let file = VoteFile::new(Arc::clone(disk), dir);
         let durable = match file.load()? {
             Some(durable) if durable.node_id != node_id => {
@@ -130,6 +134,12 @@ impl<R: Runtime> LogStore<R> {
         })
         .await
     }
+}
+
+/// Durably, for a vote may come before the first entry.
+fn create_dir(disk: &dyn Disk, dir: &Path) -> io::Result<()> {
+    disk.create_dir(dir)?;
+    dir.parent().map_or(Ok(()), |parent| disk.sync_dir(parent))
 }
 
 /// What needs the disk takes its lock as a parameter: the proof that no other job is at it.

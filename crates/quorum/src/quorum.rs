@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use dohle_metadata::controller::{Controller, ControllerReply, ControllerRequest};
@@ -62,7 +62,6 @@ impl<R: Runtime> Quorum<R> {
             1 => {}
             count => return Err(StartError::SeveralVoters(count)),
         }
-        create_dir(&*disk, &dir).map_err(|source| StartError::Disk { path: dir.clone(), source })?;
         let store = LogStore::open(&disk, &dir, node_id)?;
         let state_machine = StateMachine::open(&disk, &dir, store.purged())?;
         let observer = state_machine.observer();
@@ -180,11 +179,6 @@ async fn lead_alone<R: Runtime>(raft: &Raft<TypeConfig<R>, StateMachine>, voters
         .map_err(to_start_error)?;
     raft.wait_for_recovery(timeout).await.map_err(to_start_error)?;
     Ok(())
-}
-
-fn create_dir(disk: &dyn Disk, dir: &Path) -> io::Result<()> {
-    disk.create_dir(dir)?;
-    dir.parent().map_or(Ok(()), |parent| disk.sync_dir(parent))
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "the argument of `map_err`")]

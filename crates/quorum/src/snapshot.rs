@@ -234,3 +234,67 @@ impl SnapshotFiles {
 fn file_name(last: LogId) -> String {
     format!("{:020}-{:010}{SUFFIX}", last.index + 1, last.leader_id.term)
 }
+
+#[cfg(test)]
+mod tests {
+    use dohle_metadata::record::ClusterRecord;
+    use dohle_storage::FaultyDisk;
+
+    use super::*;
+    use crate::type_config::NodeId;
+
+    fn image() -> ClusterImage {
+        let cluster = ClusterRecord {
+            cluster_id: "blue".to_owned(),
+            ..Default::default()
+        };
+        ClusterImage::from_records(&[cluster.into()])
+    }
+
+    fn membership() -> StoredMembership {
+        let membership = Membership::new_with_defaults(vec![[1 as NodeId].into()], []);
+        StoredMembership::new(Some(log_id(0, 0)), membership)
+    }
+
+    #[test]
+    fn a_snapshot_is_read_as_it_was_written() {
+        let content = encode(log_id(3, 41), &membership(), &image(), 0).unwrap();
+        let (meta, read) = decode(&content).unwrap();
+        assert_eq!((meta.last_log_id, meta.last_membership), (Some(log_id(3, 41)), membership()));
+        assert_eq!(read, image());
+    }
+
+    #[test]
+    fn a_snapshot_that_is_not_whole_is_refused() {
+        let content = encode(log_id(3, 41), &membership(), &image(), 0).unwrap();
+        let batches: Vec<Bytes> = batch::batches(content.clone()).map(|batch| batch.unwrap().bytes).collect();
+        assert_eq!(batches.len(), 3);
+        for missing in 0..batches.len() {
+            let rest: Vec<&[u8]> = batches
+                .iter()
+                .enumerate()
+                .filter(|(at, _)| *at != missing)
+                .map(|(_, bytes)| bytes.as_ref())
+                .collect();
+            assert!(decode(&rest.concat().into()).is_err(), "without batch {missing}");
+        }
+        for position in 0..content.len() {
+            assert!(decode(&content.slice(..position)).is_err(), "cut at {position}");
+        }
+    }
+
+    #[test]
+    fn a_snapshot_from_before_the_beginning_of_the_log_is_of_no_use() {
+        let disk = FaultyDisk::new();
+        disk.create_dir(Path::new("dir")).unwrap();
+        let files = SnapshotFiles::new(Arc::new(disk), Path::new("dir"));
+        assert!(files.load(None).unwrap().is_none());
+        let content = encode(log_id(3, 41), &membership(), &image(), 0).unwrap();
+        files.store(log_id(3, 41), &content, 2).unwrap();
+        assert!(files.load(Some(log_id(3, 41))).unwrap().is_some());
+        assert!(matches!(
+            files.load(Some(log_id(3, 42))),
+            Err(StartError::SnapshotMissing { log_start: 43, .. })
+        ));
+    }
+}

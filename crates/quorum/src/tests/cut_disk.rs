@@ -144,6 +144,10 @@ impl DiskFile for CutFile {
         self.inner.sync_data()
     }
 
+    fn close(&self) {
+        self.inner.close();
+    }
+
     fn moved_to(&self, path: PathBuf) {
         self.inner.moved_to(path);
     }

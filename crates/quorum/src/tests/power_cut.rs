@@ -1,7 +1,14 @@
 //! The power fails after every single change of the disk in turn; what was acknowledged is there when it is back.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use dohle_storage::disk::Operation;
+
 use super::cut_disk::CutDisk;
 use super::*;
+use crate::runtime::Runtime;
 
 /// What openraft was told to be on disk, and what it asked for besides.
 #[derive(Debug, Default)]
@@ -48,13 +55,12 @@ impl Told {
 
 /// A life with a bit of everything, until the power fails or the end.
 async fn live(disk: &CutDisk, told: &mut Told) -> io::Result<()> {
-    disk.create_dir(Path::new(DIR))?;
-    disk.sync_dir(Path::new("data"))?;
+    disk.create_dir(Path::new("data"))?;
     disk.sync_dir(Path::new(""))?;
     let disk: Arc<dyn Disk> = Arc::new(disk.clone());
     let mut store = LogStore::open(&disk, Path::new(DIR), 1).map_err(io::Error::other)?;
-    told.append(&mut store, &[entry(0, 0)]).await?;
     told.vote(&mut store, 1).await?;
+    told.append(&mut store, &[entry(1, 0)]).await?;
     told.append(&mut store, &[entry(1, 1)]).await?;
     told.append(&mut store, &[entry(1, 2), entry(1, 3)]).await?;
     told.vote(&mut store, 2).await?;
@@ -95,8 +101,6 @@ async fn f13_what_was_acknowledged_survives_a_power_cut_at_every_point() {
         assert_eq!(outcome.is_err(), disk.power_has_failed(), "{outcome:?} after {changes} changes");
         for seed in 0..16 {
             let found = disk.after_power_cut(seed);
-            // Before the directory was synced there may be none; `Quorum::start` makes one.
-            found.create_dir(Path::new(DIR)).unwrap();
             check(&told, &found, &format!("cut after {changes} changes, seed {seed}")).await;
         }
         if outcome.is_ok() {
@@ -113,10 +117,68 @@ async fn f13_an_append_that_could_not_be_synced_is_an_error_for_ever() {
     let mut store = open(&disk);
     store.save_vote(&Vote::new_committed(1, 1)).await.unwrap();
     append(&mut store, &[entry(1, 0)]).await.unwrap();
-    disk.fail(dohle_storage::disk::Operation::Sync, ".log", io::ErrorKind::Other, 1);
+    disk.fail(Operation::Sync, ".log", io::ErrorKind::Other, 1);
     assert!(append(&mut store, &[entry(1, 1)]).await.is_err());
     // The next sync would succeed, but what the failed one covered may be lost.
     assert!(append(&mut store, &[entry(1, 2)]).await.is_err());
     assert!(store.save_vote(&Vote::new(2, 1)).await.is_err());
     assert!(store.close().await.is_err());
+}
+
+#[tokio::test]
+async fn f13_what_a_restart_finds_unsynced_is_synced_before_it_counts() {
+    let disk = FaultyDisk::new();
+    let mut store = open(&disk);
+    disk.sync_dir(Path::new("")).unwrap();
+    store.save_vote(&Vote::new_committed(1, 1)).await.unwrap();
+    disk.fail(Operation::Sync, ".log", io::ErrorKind::Other, 1);
+    assert!(append(&mut store, &[entry(1, 0), entry(1, 1)]).await.is_err());
+    // The process is gone, the machine is not.
+    assert_eq!(log_ids(&mut open(&disk)).await, [log_id(1, 0), log_id(1, 1)]);
+    for seed in 0..16 {
+        assert_eq!(
+            log_ids(&mut open(&disk.crash(seed))).await,
+            [log_id(1, 0), log_id(1, 1)],
+            "seed {seed}"
+        );
+    }
+}
+
+/// Blocking jobs run on threads of their own, the first one much later than those after it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct TardyAtFirst;
+
+impl Runtime for TardyAtFirst {
+    type Async = <Tokio as Runtime>::Async;
+
+    fn run_blocking(job: Box<dyn FnOnce() + Send>) {
+        static JOBS: AtomicU64 = AtomicU64::new(0);
+        let is_first = JOBS.fetch_add(1, Ordering::SeqCst) == 0;
+        thread::spawn(move || {
+            thread::sleep(Duration::from_millis(if is_first { 500 } else { 0 }));
+            job();
+        });
+    }
+
+    fn now_ms() -> i64 {
+        Tokio::now_ms()
+    }
+
+    fn random() -> u128 {
+        Tokio::random()
+    }
+}
+
+/// openraft takes everything before a durable vote for durable.
+#[tokio::test]
+async fn f13_a_vote_does_not_overtake_the_entries_before_it() {
+    let disk = FaultyDisk::new();
+    let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+    let mut store = LogStore::<TardyAtFirst>::open(&shared, Path::new(DIR), 1).unwrap();
+    disk.sync_dir(Path::new("")).unwrap();
+    store.append([entry(0, 0)], IOFlushed::noop()).await.unwrap();
+    store.save_vote(&Vote::new(1, 1)).await.unwrap();
+    for seed in 0..16 {
+        assert_eq!(log_ids(&mut open(&disk.crash(seed))).await, [log_id(0, 0)], "seed {seed}");
+    }
 }

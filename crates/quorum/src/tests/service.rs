@@ -9,7 +9,7 @@ use dohle_metadata::record::NoOpRecord;
 use dohle_protocol::id::{BrokerId, LeaderEpoch, Offset};
 use dohle_protocol::messages::create_topics::{CreatableTopic, CreateTopicsRequest};
 use dohle_storage::disk::Operation;
-use openraft::async_runtime::watch::WatchReceiver;
+use openraft::RaftMetrics;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
@@ -87,15 +87,15 @@ fn has(quorum: &Quorum, name: &str) -> bool {
     quorum.image().topic(name).is_some()
 }
 
+/// Of everything that was created so far.
 async fn snapshot(quorum: &Quorum) {
+    let last = quorum.version().offset.0 as u64;
     quorum.raft.trigger().snapshot().await.unwrap();
-    let applied = quorum.raft.metrics().borrow_watched().last_applied.unwrap();
     let wait = quorum.raft.wait(Some(Duration::from_secs(20)));
-    wait.metrics(|metrics| metrics.snapshot >= Some(applied), "a snapshot")
-        .await
-        .unwrap();
+    let is_taken = |metrics: &RaftMetrics<TypeConfig>| metrics.snapshot.is_some_and(|snapshot| snapshot.index >= last);
+    wait.metrics(is_taken, "a snapshot").await.unwrap();
     // What is purged follows the snapshot; a request more waits for it.
-    assert_eq!(create(quorum, &format!("after-{}", applied.index)).await, Ok(0));
+    assert_eq!(create(quorum, &format!("after-{last}")).await, Ok(0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
