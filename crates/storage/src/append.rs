@@ -310,7 +310,6 @@ impl PartitionLog {
             .write_indexes()
             .map_err(|source| self.error("writing the indexes of", source))?;
         // From here on there is always one, so that recovery never has to read more than what was not synced.
-        self.has_snapshots = true;
         self.write_snapshot(base_offset)
             .map_err(|source| self.error("writing the producer snapshot of", source))?;
         let segment = Segment::create(&*self.disk, &self.dir, base_offset, self.config.index_interval_bytes)

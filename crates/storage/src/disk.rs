@@ -77,6 +77,9 @@ pub trait DiskFile: Send + Sync + fmt::Debug {
     /// Makes the content durable (`fdatasync`).
     fn sync_data(&self) -> io::Result<()>;
 
+    /// Gives the file descriptor back; the next use opens the file again.
+    fn close(&self);
+
     /// The file (or a directory above it) has been renamed: this is its path from now on.
     fn moved_to(&self, path: PathBuf);
 }

@@ -24,6 +24,8 @@ pub(crate) struct IndexFile<E> {
     /// Entries in the file that count; `None` = the file has not been looked at.
     in_file: Option<usize>,
     tail: Vec<E>,
+    /// The file holds exactly the entries.
+    is_written: bool,
 }
 
 impl<E: IndexEntry> IndexFile<E> {
@@ -33,6 +35,7 @@ impl<E: IndexEntry> IndexFile<E> {
             file,
             in_file: Some(0),
             tail: Vec::new(),
+            is_written: false,
         }
     }
 
@@ -42,6 +45,7 @@ impl<E: IndexEntry> IndexFile<E> {
             file,
             in_file: None,
             tail: Vec::new(),
+            is_written: true,
         }
     }
 
@@ -116,11 +120,13 @@ impl<E: IndexEntry> IndexFile<E> {
 
     pub(crate) fn push(&mut self, entry: E) {
         self.tail.push(entry);
+        self.is_written = false;
     }
 
     /// Keeps the entries that are `below`, which come before all others.
     pub(crate) fn truncate(&mut self, below: impl Fn(&E) -> bool) -> io::Result<()> {
         let entries = self.partition_point(below)?;
+        self.is_written &= entries == self.len()?;
         let in_file = self.in_file.unwrap_or(0);
         self.tail.truncate(entries.saturating_sub(in_file));
         self.in_file = Some(in_file.min(entries));
@@ -129,6 +135,9 @@ impl<E: IndexEntry> IndexFile<E> {
 
     /// Puts the tail into the file, which afterwards holds all entries and nothing else.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
+        if self.is_written {
+            return Ok(());
+        }
         self.len()?;
         let in_file = self.in_file.unwrap_or(0);
         let mut bytes = Vec::with_capacity(self.tail.len() * E::BYTES);
@@ -143,6 +152,7 @@ impl<E: IndexEntry> IndexFile<E> {
         }
         self.in_file = Some(in_file + self.tail.len());
         self.tail = Vec::new();
+        self.is_written = true;
         Ok(())
     }
 

@@ -11,7 +11,7 @@ pub const SCAN_CHUNK_BYTES_MAX: usize = 1 << 20;
 pub const SMALL_FILE_BYTES_MAX: u64 = 64 << 20;
 
 /// File descriptors that idle logs may keep open between them.
-pub const OPEN_FILES_MAX: usize = 1024;
+pub const OPEN_FILES_MAX: usize = 8192;
 
 /// Threads that call `fdatasync` for one log directory.
 pub const SYNC_THREADS_MAX: usize = 16;

@@ -68,8 +68,8 @@ pub struct PartitionLog {
     pub(crate) deleted: Vec<DeletedSegment>,
     /// A write failed in a way that leaves the end of the file unknown: no more appends until the log has been opened anew.
     pub(crate) torn: bool,
-    /// There are producer snapshots in the directory.
-    pub(crate) has_snapshots: bool,
+    /// Offset of the newest producer snapshot in the directory.
+    pub(crate) newest_snapshot: Option<Offset>,
 }
 
 /// How much of the log has been synced.
@@ -238,12 +238,16 @@ impl PartitionLog {
         for segment in self.segments.iter() {
             segment.write_indexes().map_err(|source| self.error(action, source))?;
         }
-        self.write_snapshot(self.log_end).map_err(|source| self.error(action, source))?;
+        // Without a producer and without an older snapshot, there is nothing to say.
+        if !self.producers.is_empty() || self.newest_snapshot.is_some() {
+            self.write_snapshot(self.log_end).map_err(|source| self.error(action, source))?;
+        }
         if self.durability.epochs_changed > self.durability.epochs_synced {
             let (path, content) = self.epoch_checkpoint();
             self.disk.write(&path, &content).map_err(|source| self.error(action, source))?;
         }
         self.remove_deleted_files(i64::MAX);
+        self.segments.iter().for_each(|segment| segment.close_files());
         Ok(())
     }
 

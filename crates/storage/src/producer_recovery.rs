@@ -25,15 +25,17 @@ pub(crate) struct Replay {
 }
 
 impl PartitionLog {
-    /// Writes the state at the end of the log, which is `offset`, unless there has never been a producer or a second segment.
-    pub(crate) fn write_snapshot(&self, offset: Offset) -> io::Result<()> {
-        if self.producers.is_empty() && !self.has_snapshots {
+    /// Writes the state at the end of the log, which is `offset`, unless that has been done.
+    pub(crate) fn write_snapshot(&mut self, offset: Offset) -> io::Result<()> {
+        if self.newest_snapshot == Some(offset) {
             return Ok(());
         }
         self.disk.write(
             &self.path(offset, file_name::SNAPSHOT),
             &producer_snapshot::encode(&self.producers.to_snapshot()),
-        )
+        )?;
+        self.newest_snapshot = Some(offset);
+        Ok(())
     }
 
     /// Offsets of the snapshots in the directory, rising.
@@ -59,7 +61,7 @@ impl PartitionLog {
 
     /// After a truncation: the state at the end of the log that is left.
     pub(crate) fn reload_producers(&mut self) -> io::Result<()> {
-        if self.producers.is_empty() && !self.has_snapshots {
+        if self.producers.is_empty() && self.newest_snapshot.is_none() {
             return Ok(());
         }
         let snapshots = self.snapshots()?;
@@ -107,7 +109,7 @@ impl PartitionLog {
                 }
             }
         }
-        self.has_snapshots = !snapshots.is_empty();
+        self.newest_snapshot = from;
         if from.is_none() && snapshots.is_empty() && replay.trust_absence {
             return Ok(());
         }

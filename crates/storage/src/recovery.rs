@@ -121,6 +121,7 @@ impl PartitionLog {
                 trust_absence: intact,
             },
         )?;
+        self.segments.iter().for_each(|segment| segment.close_files());
         self.write_partition_metadata(files.has_partition_metadata)
     }
 
@@ -311,7 +312,7 @@ fn load(
         durability: Durability::default(),
         deleted: Vec::new(),
         torn: false,
-        has_snapshots: false,
+        newest_snapshot: None,
     };
     fill(&mut log)?;
     Ok(log)

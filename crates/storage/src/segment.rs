@@ -408,6 +408,15 @@ impl Segment {
         Ok(())
     }
 
+    /// Gives all file descriptors back, as the log is not being used.
+    pub(crate) fn close_files(&self) {
+        self.log.close();
+        let indexes = self.indexes.lock();
+        indexes.offsets.file().close();
+        indexes.times.file().close();
+        self.aborted.lock().file().close();
+    }
+
     /// The files have been renamed or are now in another directory.
     pub(crate) fn moved_to(&self, dir: &Path, suffix: &str) {
         let path = |extension| dir.join(file_name::of(self.base_offset, extension) + suffix);

@@ -56,6 +56,7 @@ impl PartitionLog {
         self.durability.epochs_changed += 1;
         self.epochs.clear();
         self.producers.clear();
+        self.newest_snapshot = None;
         self.remove_snapshots_above(Offset(-1))
             .map_err(|source| self.error("removing the producer snapshots of", source))
     }

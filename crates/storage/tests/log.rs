@@ -221,10 +221,10 @@ fn a_segment_ends_where_its_index_could_not_name_the_offset() {
     let disk = FaultyDisk::new();
     let mut log = new_log(&disk, LogConfig::default());
     append(&mut log, batch(1, 10, NOW_MS));
-    let far = with_offset(batch(1, 10, NOW_MS), i64::from(i32::MAX) + 1);
+    let far = with_offset(batch(1, 10, NOW_MS), i64::from(i32::MAX) + 2);
     assert!(log.append_as_follower(far, NOW_MS).unwrap().rolled);
-    assert_eq!(files(&disk, ".log"), ["00000000000000000000.log", "00000000002147483648.log"]);
-    assert_eq!(log.log_end_offset().0, i64::from(i32::MAX) + 2);
+    assert_eq!(files(&disk, ".log"), ["00000000000000000000.log", "00000000002147483649.log"]);
+    assert_eq!(log.log_end_offset().0, i64::from(i32::MAX) + 3);
 }
 
 fn with_offset(batch: Bytes, offset: i64) -> Bytes {

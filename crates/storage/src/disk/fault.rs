@@ -443,6 +443,8 @@ impl DiskFile for FaultyFile {
         Ok(())
     }
 
+    fn close(&self) {}
+
     fn moved_to(&self, path: PathBuf) {
         self.state.lock().0 = path;
     }

@@ -1,11 +1,10 @@
 //! The operating system's files, with a bound on how many idle logs keep open.
 
-use std::collections::VecDeque;
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::UNIX_EPOCH;
 
@@ -24,15 +23,20 @@ pub struct RealDisk {
 }
 
 impl RealDisk {
+    /// Keeps as many files open as the process may have, within reason: raise that limit first.
     pub fn new() -> RealDisk {
-        RealDisk::with_open_files_max(limits::OPEN_FILES_MAX)
+        // The other half is for connections.
+        let allowed = rustix::process::getrlimit(rustix::process::Resource::Nofile)
+            .current
+            .unwrap_or(u64::MAX);
+        RealDisk::with_open_files_max(limits::OPEN_FILES_MAX.min(allowed as usize / 2))
     }
 
     pub fn with_open_files_max(open_files_max: usize) -> RealDisk {
         RealDisk {
             open_files: Arc::new(OpenFiles {
                 max: open_files_max.max(1),
-                queue: Mutex::default(),
+                ring: Mutex::default(),
             }),
         }
     }
@@ -52,6 +56,7 @@ impl Disk for RealDisk {
             state: Mutex::new(FileState { path, open: None }),
             used: AtomicBool::new(false),
             dirty: AtomicBool::new(false),
+            slot: AtomicUsize::new(NO_SLOT),
         })
     }
 
@@ -157,30 +162,80 @@ impl Disk for RealDisk {
     }
 }
 
-/// The files that are open, oldest first. A file that was used since it came to the front gets a second round.
+/// The files that are open. When there are too many, a hand goes round and closes the first that has not been used since it last came by,
+/// and has no unsynced data.
 #[derive(Debug)]
 struct OpenFiles {
     max: usize,
-    queue: Mutex<VecDeque<Weak<RealFile>>>,
+    ring: Mutex<Ring>,
 }
 
+#[derive(Debug, Default)]
+struct Ring {
+    slots: Vec<Option<Weak<RealFile>>>,
+    free_slots: Vec<usize>,
+    hand: usize,
+}
+
+/// Slot of a file that is not in the ring.
+const NO_SLOT: usize = usize::MAX;
+
 impl OpenFiles {
-    fn opened(&self, file: Weak<RealFile>) {
-        let mut queue = self.queue.lock();
-        queue.push_back(file);
-        let mut rounds = 2 * queue.len();
-        while queue.len() > self.max && rounds > 0 {
-            rounds -= 1;
-            let Some(oldest) = queue.pop_front() else { break };
-            let Some(file) = oldest.upgrade() else { continue };
-            // A file with unsynced data stays open if at all possible: the handle that wrote is sure to hear of a failed write-back.
-            let keep = file.used.swap(false, Ordering::Relaxed) || (file.dirty.load(Ordering::Relaxed) && queue.len() < 2 * self.max);
-            // A file that is being opened right now is in use, whoever opens it.
-            match file.state.try_lock() {
-                Some(mut state) if !keep => state.open = None,
-                _ => queue.push_back(oldest),
+    /// How many files are looked at to find one to close; if all are worth keeping, the last one is closed all the same.
+    const LOOKS_MAX: usize = 8;
+
+    fn opened(&self, file: &RealFile) {
+        // Dropped after the lock: with its last reference a file leaves the ring.
+        let mut looked_at = Vec::new();
+        let mut ring = self.ring.lock();
+        ring.add(file);
+        for _ in 0..ring.slots.len() {
+            if ring.open_count() <= self.max || looked_at.len() == Self::LOOKS_MAX {
+                break;
             }
+            let Some(candidate) = ring.next() else { continue };
+            // The handle that wrote is sure to hear of a failed write-back; one opened later, only as long as the kernel remembers.
+            let keep = candidate.used.swap(false, Ordering::Relaxed) || candidate.dirty.load(Ordering::Relaxed);
+            if (!keep || looked_at.len() + 1 == Self::LOOKS_MAX)
+                && let Some(mut state) = candidate.state.try_lock()
+            {
+                state.open = None;
+                ring.remove(&candidate);
+            }
+            looked_at.push(candidate);
         }
+        drop(ring);
+    }
+}
+
+impl Ring {
+    fn open_count(&self) -> usize {
+        self.slots.len() - self.free_slots.len()
+    }
+
+    fn add(&mut self, file: &RealFile) {
+        if file.slot.load(Ordering::Relaxed) != NO_SLOT {
+            return;
+        }
+        let slot = self.free_slots.pop().unwrap_or_else(|| {
+            self.slots.push(None);
+            self.slots.len() - 1
+        });
+        self.slots[slot] = Some(file.this.clone());
+        file.slot.store(slot, Ordering::Relaxed);
+    }
+
+    fn remove(&mut self, file: &RealFile) {
+        let slot = file.slot.swap(NO_SLOT, Ordering::Relaxed);
+        if slot != NO_SLOT {
+            self.slots[slot] = None;
+            self.free_slots.push(slot);
+        }
+    }
+
+    fn next(&mut self) -> Option<Arc<RealFile>> {
+        self.hand = (self.hand + 1) % self.slots.len();
+        self.slots[self.hand].as_ref()?.upgrade()
     }
 }
 
@@ -191,6 +246,7 @@ struct RealFile {
     state: Mutex<FileState>,
     used: AtomicBool,
     dirty: AtomicBool,
+    slot: AtomicUsize,
 }
 
 #[derive(Debug)]
@@ -238,7 +294,7 @@ impl RealFile {
         let fd = Arc::clone(&opened.fd);
         state.open = Some(opened);
         drop(state);
-        self.open_files.opened(self.this.clone());
+        self.open_files.opened(self);
         Ok(fd)
     }
 }
@@ -269,6 +325,17 @@ impl DiskFile for RealFile {
 
     fn moved_to(&self, path: PathBuf) {
         self.state.lock().path = path;
+    }
+
+    fn close(&self) {
+        self.state.lock().open = None;
+        self.open_files.ring.lock().remove(self);
+    }
+}
+
+impl Drop for RealFile {
+    fn drop(&mut self) {
+        self.open_files.ring.lock().remove(self);
     }
 }
 
@@ -336,13 +403,7 @@ mod tests {
     use super::*;
 
     fn open_count(disk: &RealDisk) -> usize {
-        disk.open_files
-            .queue
-            .lock()
-            .iter()
-            .filter_map(Weak::upgrade)
-            .filter(|file| file.state.lock().open.is_some())
-            .count()
+        disk.open_files.ring.lock().open_count()
     }
 
     #[test]
@@ -359,6 +420,11 @@ mod tests {
             assert_eq!(file.read_at(0, 10).unwrap(), n.to_string());
         }
         assert!(open_count(&disk) <= 4);
+        files.iter().for_each(|file| file.close());
+        assert_eq!(open_count(&disk), 0);
+        assert_eq!(files[3].read_at(0, 10).unwrap(), "3");
+        drop(files);
+        assert_eq!(open_count(&disk), 0);
     }
 
     #[test]
