@@ -65,7 +65,7 @@ pub(crate) struct Metrics {
     appended_batches: Counter,
     appended_bytes: Counter,
     syncs: Counter,
-    sync_logs: Histogram,
+    sync_records: Histogram,
     partitions: Gauge,
     offline_log_dirs: Gauge,
     log_bytes: Family<TopicLabels, Gauge>,
@@ -86,7 +86,7 @@ impl Metrics {
             appended_batches: Counter::default(),
             appended_bytes: Counter::default(),
             syncs: Counter::default(),
-            sync_logs: Histogram::new(exponential_buckets(1.0, 2.0, 12)),
+            sync_records: Histogram::new(exponential_buckets(1.0, 4.0, 10)),
             partitions: Gauge::default(),
             offline_log_dirs: Gauge::default(),
             log_bytes: Family::default(),
@@ -119,12 +119,12 @@ impl Metrics {
             "Bytes of record batches appended by producers",
             self.appended_bytes.clone(),
         );
+        registry.register("syncs", "Syncs of a log to disk", self.syncs.clone());
         registry.register(
-            "syncs",
-            "Group commits: rounds in which everything dirty was synced together",
-            self.syncs.clone(),
+            "sync_records",
+            "Records made durable by one sync of a log: what group commit gathers",
+            self.sync_records.clone(),
         );
-        registry.register("sync_logs", "Logs synced together in one group commit", self.sync_logs.clone());
         registry.register("partitions", "Partitions that this broker holds", self.partitions.clone());
         registry.register(
             "offline_log_dirs",
@@ -150,6 +150,12 @@ impl Metrics {
             .inc();
     }
 
+    /// What is no error is not counted.
+    pub(crate) fn errors(&self, api: ApiKey, codes: impl IntoIterator<Item = i16>) {
+        let failed = codes.into_iter().filter(|code| *code != ErrorCode::None.code());
+        failed.for_each(|code| self.error(api, ErrorCode::from_code(code)));
+    }
+
     pub(crate) fn received(&self, bytes: usize) {
         self.received_bytes.inc_by(bytes as u64);
     }
@@ -171,9 +177,10 @@ impl Metrics {
         self.appended_bytes.inc_by(bytes as u64);
     }
 
-    pub(crate) fn synced(&self, logs: usize) {
+    /// One sync of a log has made this many more records durable.
+    pub(crate) fn synced(&self, records: i64) {
         self.syncs.inc();
-        self.sync_logs.observe(logs as f64);
+        self.sync_records.observe(records as f64);
     }
 
     /// The text that a scraper reads.
@@ -231,6 +238,7 @@ mod tests {
             "dohle_errors_total{api=\"Produce\",error=\"NOT_LEADER_OR_FOLLOWER\"} 1",
             "dohle_received_total 7",
             "dohle_syncs_total 1",
+            "dohle_sync_records_sum 3.0",
             "dohle_partitions 2",
             "dohle_log_size_bytes{topic=\"logs\"} 42",
             "dohle_flush_policy{topic=\"logs\",policy=\"commit\"} 1",

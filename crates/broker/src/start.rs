@@ -88,8 +88,12 @@ fn run(arguments: impl IntoIterator<Item = OsString>, began: Instant) -> Result<
 
 /// Who to look for when a directory is in use.
 fn lock_holder(error: &MainError) -> String {
-    let MainError::Start(StartError::LogDir(LogDirError::Locked { path })) = error else { return String::new() };
-    identity::lock_holder(path).map(|pid| format!("; the lock is held by pid {pid}")).unwrap_or_default()
+    let MainError::Start(StartError::LogDir(LogDirError::Locked { path })) = error else {
+        return String::new();
+    };
+    identity::lock_holder(path)
+        .map(|pid| format!("; the lock is held by pid {pid}"))
+        .unwrap_or_default()
 }
 
 async fn serve(config: NodeConfig, began: Instant) -> Result<(), MainError> {

@@ -12,7 +12,7 @@ use crate::state::BrokerState;
 /// Has the controller decide. Returns once the decision is committed and this broker has carried it out.
 pub(crate) async fn change(broker: &BrokerState, request: ControllerRequest, timeout: Duration) -> Result<ControllerReply, Refusal> {
     let decided_and_carried_out = async {
-        let reply = broker.quorum.submit(request).await.map_err(refusal)?;
+        let reply = broker.quorum.submit(request).await.map_err(|error| refusal(&error))?;
         broker.carried_out.reaches(broker.quorum.version().offset).await;
         Ok(reply)
     };
@@ -31,7 +31,7 @@ pub(crate) fn timeout(timeout_ms: i32) -> Duration {
         .clamp(limits::CONTROLLER_TIMEOUT_MIN, limits::CONTROLLER_TIMEOUT_MAX)
 }
 
-fn refusal(error: SubmitError) -> Refusal {
+fn refusal(error: &SubmitError) -> Refusal {
     let code = match error {
         SubmitError::NotController { .. } | SubmitError::ShutDown => ErrorCode::NotController,
         SubmitError::Unknown => ErrorCode::RequestTimedOut,

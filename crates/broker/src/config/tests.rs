@@ -203,7 +203,7 @@ fn what_was_altered_wins_over_what_was_given_at_start() {
 
 #[test]
 fn the_registry_is_sorted_its_defaults_fit_and_kafka_knows_all_but_our_own() {
-    let names: Vec<&str> = registry::BROKER_KEYS.iter().map(|key| key.name).collect();
+    let names: Vec<&str> = BROKER_KEYS.iter().map(|key| key.name).collect();
     assert!(names.is_sorted());
     for key in broker_keys() {
         key.default_value();

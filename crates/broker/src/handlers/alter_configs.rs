@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use dohle_metadata::controller::{ControllerReply, ControllerRequest};
+use dohle_metadata::controller::{ControllerReply, ControllerRequest, Refusal};
+use dohle_protocol::ApiKey;
 use dohle_protocol::messages::alter_configs::{AlterConfigsRequest, AlterConfigsResourceResponse, AlterConfigsResponse};
 
 use crate::cluster::controller;
@@ -11,27 +12,34 @@ use crate::limits::CONTROLLER_TIMEOUT_MAX;
 use crate::state::BrokerState;
 
 pub(crate) async fn handle(broker: &Arc<BrokerState>, _ctx: &RequestContext, request: AlterConfigsRequest) -> AlterConfigsResponse {
-    let named: Vec<_> = request
+    let named = request
         .resources
         .iter()
         .map(|resource| (resource.resource_type, resource.resource_name.clone()))
         .collect();
-    let refusal = match controller::change(broker, ControllerRequest::AlterConfigs(request), CONTROLLER_TIMEOUT_MAX).await {
-        Ok(ControllerReply::AlterConfigs(response)) => return response,
+    let response = match controller::change(broker, ControllerRequest::AlterConfigs(request), CONTROLLER_TIMEOUT_MAX).await {
+        Ok(ControllerReply::AlterConfigs(response)) => response,
         Ok(other) => unreachable!("the reply to AlterConfigs is not {other:?}"),
-        Err(refusal) => refusal,
+        Err(refusal) => refused(named, &refusal),
     };
-    let refused = named
+    broker
+        .metrics
+        .errors(ApiKey::AlterConfigs, response.responses.iter().map(|result| result.error_code));
+    response
+}
+
+fn refused(named: Vec<(i8, String)>, refusal: &Refusal) -> AlterConfigsResponse {
+    let results = named
         .into_iter()
         .map(|(resource_type, resource_name)| AlterConfigsResourceResponse {
-            error_code: refusal.code.code(),
-            error_message: Some(refusal.message.clone()),
             resource_type,
             resource_name,
+            error_code: refusal.code.code(),
+            error_message: Some(refusal.message.clone()),
             ..AlterConfigsResourceResponse::default()
         });
     AlterConfigsResponse {
-        responses: refused.collect(),
+        responses: results.collect(),
         ..AlterConfigsResponse::default()
     }
 }

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use dohle_metadata::controller::{ControllerReply, ControllerRequest};
+use dohle_metadata::controller::{ControllerReply, ControllerRequest, Refusal};
+use dohle_protocol::ApiKey;
 use dohle_protocol::messages::create_partitions::{CreatePartitionsRequest, CreatePartitionsResponse, CreatePartitionsTopicResult};
 
 use crate::cluster::controller;
@@ -10,21 +11,28 @@ use crate::dispatch::RequestContext;
 use crate::state::BrokerState;
 
 pub(crate) async fn handle(broker: &Arc<BrokerState>, _ctx: &RequestContext, request: CreatePartitionsRequest) -> CreatePartitionsResponse {
-    let names: Vec<String> = request.topics.iter().map(|topic| topic.name.clone()).collect();
+    let named = request.topics.iter().map(|topic| topic.name.clone()).collect();
     let timeout = controller::timeout(request.timeout_ms);
-    let refusal = match controller::change(broker, ControllerRequest::CreatePartitions(request), timeout).await {
-        Ok(ControllerReply::CreatePartitions(response)) => return response,
+    let response = match controller::change(broker, ControllerRequest::CreatePartitions(request), timeout).await {
+        Ok(ControllerReply::CreatePartitions(response)) => response,
         Ok(other) => unreachable!("the reply to CreatePartitions is not {other:?}"),
-        Err(refusal) => refusal,
+        Err(refusal) => refused(named, &refusal),
     };
-    let refused = names.into_iter().map(|name| CreatePartitionsTopicResult {
+    broker
+        .metrics
+        .errors(ApiKey::CreatePartitions, response.results.iter().map(|result| result.error_code));
+    response
+}
+
+fn refused(named: Vec<String>, refusal: &Refusal) -> CreatePartitionsResponse {
+    let results = named.into_iter().map(|name| CreatePartitionsTopicResult {
         name,
         error_code: refusal.code.code(),
         error_message: Some(refusal.message.clone()),
         ..CreatePartitionsTopicResult::default()
     });
     CreatePartitionsResponse {
-        results: refused.collect(),
+        results: results.collect(),
         ..CreatePartitionsResponse::default()
     }
 }

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use dohle_metadata::controller::{ControllerReply, ControllerRequest};
+use dohle_metadata::controller::{ControllerReply, ControllerRequest, Refusal};
+use dohle_protocol::ApiKey;
 use dohle_protocol::messages::create_topics::{CreatableTopicResult, CreateTopicsRequest, CreateTopicsResponse};
 
 use crate::cluster::controller;
@@ -10,21 +11,28 @@ use crate::dispatch::RequestContext;
 use crate::state::BrokerState;
 
 pub(crate) async fn handle(broker: &Arc<BrokerState>, _ctx: &RequestContext, request: CreateTopicsRequest) -> CreateTopicsResponse {
-    let names: Vec<String> = request.topics.iter().map(|topic| topic.name.clone()).collect();
+    let named = request.topics.iter().map(|topic| topic.name.clone()).collect();
     let timeout = controller::timeout(request.timeout_ms);
-    let refusal = match controller::change(broker, ControllerRequest::CreateTopics(request), timeout).await {
-        Ok(ControllerReply::CreateTopics(response)) => return response,
+    let response = match controller::change(broker, ControllerRequest::CreateTopics(request), timeout).await {
+        Ok(ControllerReply::CreateTopics(response)) => response,
         Ok(other) => unreachable!("the reply to CreateTopics is not {other:?}"),
-        Err(refusal) => refusal,
+        Err(refusal) => refused(named, &refusal),
     };
-    let refused = names.into_iter().map(|name| CreatableTopicResult {
+    broker
+        .metrics
+        .errors(ApiKey::CreateTopics, response.topics.iter().map(|result| result.error_code));
+    response
+}
+
+fn refused(named: Vec<String>, refusal: &Refusal) -> CreateTopicsResponse {
+    let results = named.into_iter().map(|name| CreatableTopicResult {
         name,
         error_code: refusal.code.code(),
         error_message: Some(refusal.message.clone()),
         ..CreatableTopicResult::default()
     });
     CreateTopicsResponse {
-        topics: refused.collect(),
+        topics: results.collect(),
         ..CreateTopicsResponse::default()
     }
 }

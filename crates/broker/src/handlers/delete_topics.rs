@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use dohle_metadata::controller::{ControllerReply, ControllerRequest, Refusal};
-use dohle_protocol::ErrorCode;
 use dohle_protocol::messages::delete_topics::{DeletableTopicResult, DeleteTopicsRequest, DeleteTopicsResponse};
+use dohle_protocol::{ApiKey, ErrorCode};
 use uuid::Uuid;
 
 use crate::cluster::controller;
@@ -28,12 +28,19 @@ pub(crate) async fn handle(broker: &Arc<BrokerState>, ctx: &RequestContext, requ
         };
         Err(Refusal::new(code, "delete.topic.enable is false"))
     };
-    let refusal = match outcome {
-        Ok(ControllerReply::DeleteTopics(response)) => return response,
+    let response = match outcome {
+        Ok(ControllerReply::DeleteTopics(response)) => response,
         Ok(other) => unreachable!("the reply to DeleteTopics is not {other:?}"),
-        Err(refusal) => refusal,
+        Err(refusal) => refused(named, &refusal),
     };
-    let refused = named.into_iter().map(|(name, topic_id)| DeletableTopicResult {
+    broker
+        .metrics
+        .errors(ApiKey::DeleteTopics, response.responses.iter().map(|result| result.error_code));
+    response
+}
+
+fn refused(named: Vec<(Option<String>, Uuid)>, refusal: &Refusal) -> DeleteTopicsResponse {
+    let results = named.into_iter().map(|(name, topic_id)| DeletableTopicResult {
         name,
         topic_id,
         error_code: refusal.code.code(),
@@ -41,7 +48,7 @@ pub(crate) async fn handle(broker: &Arc<BrokerState>, ctx: &RequestContext, requ
         ..DeletableTopicResult::default()
     });
     DeleteTopicsResponse {
-        responses: refused.collect(),
+        responses: results.collect(),
         ..DeleteTopicsResponse::default()
     }
 }

@@ -8,12 +8,12 @@ use dohle_metadata::config::resource::ConfigResource;
 use dohle_metadata::config::source::ConfigSource;
 use dohle_metadata::image::ClusterImage;
 use dohle_metadata::topic_name;
-use dohle_protocol::ErrorCode;
 use dohle_protocol::id::BrokerId;
 use dohle_protocol::messages::describe_configs::{
     DescribeConfigsRequest, DescribeConfigsResource, DescribeConfigsResourceResult, DescribeConfigsResponse, DescribeConfigsResult,
     DescribeConfigsSynonym,
 };
+use dohle_protocol::{ApiKey, ErrorCode};
 
 use crate::config;
 use crate::dispatch::RequestContext;
@@ -42,8 +42,12 @@ pub(crate) async fn handle(broker: &Arc<BrokerState>, _ctx: &RequestContext, req
             ..DescribeConfigsResult::default()
         }
     };
+    let results: Vec<DescribeConfigsResult> = request.resources.into_iter().map(describe).collect();
+    broker
+        .metrics
+        .errors(ApiKey::DescribeConfigs, results.iter().map(|result| result.error_code));
     DescribeConfigsResponse {
-        results: request.resources.into_iter().map(describe).collect(),
+        results,
         ..DescribeConfigsResponse::default()
     }
 }

@@ -34,7 +34,7 @@ pub(crate) async fn handle(broker: &Arc<BrokerState>, ctx: &RequestContext, requ
         bytes_max: usize::try_from(request.max_bytes.min(broker.settings.load().fetch_max_bytes)).unwrap_or_default(),
         is_follower: replica_id(&request) >= 0,
     };
-    let session = session_request(request, ctx.api_version);
+    let session = session_request(&request, ctx.api_version);
     let planned = broker.fetch_sessions.lock().begin(session, clock::now_ms());
     let plan = match planned {
         Ok(plan) => plan,
@@ -63,10 +63,10 @@ fn replica_id(request: &FetchRequest) -> i32 {
     request.replica_id.max(request.replica_state.replica_id)
 }
 
-fn session_request(request: FetchRequest, version: i16) -> SessionRequest {
+fn session_request(request: &FetchRequest, version: i16) -> SessionRequest {
     let uses_topic_ids = version >= TOPIC_IDS_FROM;
     let topic = |name: &str, id: Uuid| if uses_topic_ids { TopicRef::Id(TopicId(id)) } else { TopicRef::Name(name.to_owned()) };
-    let is_follower = replica_id(&request) >= 0;
+    let is_follower = replica_id(request) >= 0;
     let mut partitions = Vec::new();
     for asked in &request.topics {
         partitions.extend(asked.partitions.iter().map(|partition| FetchPartition {

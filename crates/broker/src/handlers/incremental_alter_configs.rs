@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use dohle_metadata::controller::{ControllerReply, ControllerRequest};
+use dohle_metadata::controller::{ControllerReply, ControllerRequest, Refusal};
+use dohle_protocol::ApiKey;
 use dohle_protocol::messages::incremental_alter_configs::{
     AlterConfigsResourceResponse, IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse,
 };
@@ -17,27 +18,35 @@ pub(crate) async fn handle(
     _ctx: &RequestContext,
     request: IncrementalAlterConfigsRequest,
 ) -> IncrementalAlterConfigsResponse {
-    let named: Vec<_> = request
+    let named = request
         .resources
         .iter()
         .map(|resource| (resource.resource_type, resource.resource_name.clone()))
         .collect();
-    let refusal = match controller::change(broker, ControllerRequest::IncrementalAlterConfigs(request), CONTROLLER_TIMEOUT_MAX).await {
-        Ok(ControllerReply::IncrementalAlterConfigs(response)) => return response,
+    let response = match controller::change(broker, ControllerRequest::IncrementalAlterConfigs(request), CONTROLLER_TIMEOUT_MAX).await {
+        Ok(ControllerReply::IncrementalAlterConfigs(response)) => response,
         Ok(other) => unreachable!("the reply to IncrementalAlterConfigs is not {other:?}"),
-        Err(refusal) => refusal,
+        Err(refusal) => refused(named, &refusal),
     };
-    let refused = named
+    broker.metrics.errors(
+        ApiKey::IncrementalAlterConfigs,
+        response.responses.iter().map(|result| result.error_code),
+    );
+    response
+}
+
+fn refused(named: Vec<(i8, String)>, refusal: &Refusal) -> IncrementalAlterConfigsResponse {
+    let results = named
         .into_iter()
         .map(|(resource_type, resource_name)| AlterConfigsResourceResponse {
-            error_code: refusal.code.code(),
-            error_message: Some(refusal.message.clone()),
             resource_type,
             resource_name,
+            error_code: refusal.code.code(),
+            error_message: Some(refusal.message.clone()),
             ..AlterConfigsResourceResponse::default()
         });
     IncrementalAlterConfigsResponse {
-        responses: refused.collect(),
+        responses: results.collect(),
         ..IncrementalAlterConfigsResponse::default()
     }
 }

@@ -9,11 +9,11 @@ use std::sync::Arc;
 use dohle_metadata::image::ClusterImage;
 use dohle_metadata::image::topics::{PartitionImage, TopicImage};
 use dohle_metadata::topic_name;
-use dohle_protocol::ErrorCode;
 use dohle_protocol::id::{BrokerId, PartitionIndex, TopicId};
 use dohle_protocol::messages::metadata::{
     MetadataRequest, MetadataRequestTopic, MetadataResponse, MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
 };
+use dohle_protocol::{ApiKey, ErrorCode};
 use uuid::Uuid;
 
 use crate::cluster::{auto_create, endpoints};
@@ -55,6 +55,7 @@ pub(crate) async fn handle(broker: &Arc<BrokerState>, ctx: &RequestContext, requ
             topic.topic_authorized_operations = authorized_operations::TOPIC;
         }
     }
+    broker.metrics.errors(ApiKey::Metadata, topics.iter().map(|topic| topic.error_code));
     MetadataResponse {
         brokers: view.brokers(),
         cluster_id: Some(broker.cluster_id.to_string()),

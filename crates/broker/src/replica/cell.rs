@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use dohle_protocol::ErrorCode;
-use dohle_protocol::id::{BrokerId, LeaderEpoch, Offset, PartitionIndex, TopicId};
+use dohle_protocol::id::{BrokerId, LeaderEpoch, Offset, PartitionIndex};
 use dohle_replication::{Acks, Assignment, LogEnd, Partition, WaitKey};
 use dohle_storage::epoch_cache::EpochEnd;
 use dohle_storage::{
@@ -45,7 +45,6 @@ pub(crate) struct CellServices {
 #[derive(Debug)]
 pub(crate) struct Cell {
     pub(crate) topic: Arc<str>,
-    pub(crate) topic_id: TopicId,
     pub(crate) partition: PartitionIndex,
     pub(crate) directory: Arc<LogDirectory>,
     services: Arc<CellServices>,
@@ -97,7 +96,6 @@ impl Cell {
         directory.partition_added();
         Cell {
             topic: identity.topic,
-            topic_id: identity.topic_id,
             partition: identity.partition,
             directory,
             services,
@@ -395,12 +393,13 @@ impl Syncable for Cell {
     }
 
     fn on_synced(&self, target: &SyncTarget) {
-        let effects = {
+        let (effects, records) = {
             let mut replica = self.lock();
+            let before = replica.log.recovery_point();
             let synced = replica.log.on_synced(target);
-            replica.role.on_synced(synced)
+            (replica.role.on_synced(synced), synced - before)
         };
-        self.services.metrics.synced(1);
+        self.services.metrics.synced(records);
         effects.into_iter().for_each(answer);
     }
 
