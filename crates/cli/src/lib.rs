@@ -13,6 +13,7 @@ mod date_format;
 mod limits;
 mod output;
 mod progress;
+mod stop_signal;
 mod table;
 mod tool;
 mod topic_pattern;

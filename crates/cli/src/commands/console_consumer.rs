@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use crate::arguments::{UsageError, run_tool, usage};
 use crate::connect::{block_on, properties_of};
 use crate::output::{is_broken_pipe, stdout};
+use crate::stop_signal::stop_signal;
 use crate::topic_pattern::TopicPattern;
 
 mod formatter;
@@ -107,7 +108,7 @@ fn consume(args: &ConsumerArgs) -> anyhow::Result<ExitCode> {
         let mut printed = 0;
         let outcome = tokio::select! {
             outcome = print_records(&mut consumer, args, start, &formatter, &mut printed) => outcome,
-            _ = tokio::signal::ctrl_c() => Ok(ExitCode::from(130)),
+            code = stop_signal() => code,
         };
         let outcome = match outcome {
             Err(error) if is_broken_pipe(&error) => {

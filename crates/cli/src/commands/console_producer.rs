@@ -16,6 +16,7 @@ use crate::arguments::{run_tool, usage};
 use crate::connect::{block_on, properties_of};
 use crate::limits::DELIVERIES_PENDING_MAX;
 use crate::progress::records_line;
+use crate::stop_signal::stop_signal;
 
 mod line_reader;
 mod line_source;
@@ -115,10 +116,13 @@ fn produce(args: &ProducerArgs) -> anyhow::Result<ExitCode> {
         let producer = Producer::connect(config).await?;
         let sent = tokio::select! {
             sent = send_lines(&producer, reader, args) => sent,
-            _ = tokio::signal::ctrl_c() => Ok(ExitCode::from(130)),
+            code = stop_signal() => code,
         };
-        producer.close().await;
-        sent
+        // What was read is delivered; a second signal gives it up.
+        tokio::select! {
+            () = producer.close() => sent,
+            code = stop_signal() => code,
+        }
     })
 }
 

@@ -1,9 +1,12 @@
-//! The console producer over a kill of the node: everything is there once, in order.
+//! The console tools over kills of the node: everything is there once, in order, and a reader goes on. And over signals to the tools.
 
 use crate::harness::Node;
 use crate::tool::{at, finish, start};
-use std::io::Write;
+use rustix::process::{Pid, Signal, kill_process};
+use std::io::{BufRead, BufReader, Write};
+use std::process::Child;
 use std::thread;
+use std::time::Duration;
 
 const LINES: u32 = 60_000;
 
@@ -11,10 +14,20 @@ const LINES: u32 = 60_000;
 fn lines_are_delivered_once_and_in_order_across_kills() {
     let mut node = Node::start(&[]);
     at(&node, &["topics", "--create", "--topic", "t"]).quiet();
-    let patience = ["--message-send-max-retries", "1000", "--request-timeout-ms", "5000"];
-    let address = node.address();
-    let arguments = ["console-producer", "--topic", "t", "--bootstrap-server", &address];
-    let mut producer = start(&[&arguments[..], &patience].concat());
+    let (address, count) = (node.address(), LINES.to_string());
+    let reading = ["console-consumer", "--topic", "t", "--from-beginning", "--max-messages", &count];
+    let reader = start(&[&reading[..], &["--bootstrap-server", &address]].concat());
+    let reader = thread::spawn(move || finish(reader));
+    let writing = [
+        "console-producer",
+        "--topic",
+        "t",
+        "--message-send-max-retries",
+        "1000",
+        "--request-timeout-ms",
+        "5000",
+    ];
+    let mut producer = start(&[&writing[..], &["--bootstrap-server", &address]].concat());
     let mut stdin = producer.stdin.take().unwrap();
     for part in 0..3 {
         for line in part * LINES / 3..(part + 1) * LINES / 3 {
@@ -25,14 +38,57 @@ fn lines_are_delivered_once_and_in_order_across_kills() {
             node.start_again();
         }
     }
-    let closing = thread::spawn(move || drop(stdin));
+    drop(stdin);
     assert_eq!(finish(producer).quiet(), "");
-    closing.join().unwrap();
+    let in_order = |text: &str| text.lines().map(|line| line.parse::<u32>().unwrap()).eq(0..LINES);
+    assert!(in_order(&reader.join().unwrap().good()), "read while it was written");
     let read = at(
         &node,
         &["console-consumer", "--topic", "t", "--from-beginning", "--timeout-ms", "1000"],
-    )
-    .good();
-    assert_eq!(read.lines().count(), LINES as usize);
-    assert!(read.lines().map(|line| line.parse::<u32>().unwrap()).eq(0..LINES));
+    );
+    assert!(in_order(&read.good()), "read afterwards");
+}
+
+#[test]
+fn a_signal_ends_the_producer_after_delivery_and_the_consumer_with_its_count() {
+    let node = Node::start(&[]);
+    at(&node, &["topics", "--create", "--topic", "t"]).quiet();
+    let address = node.address();
+    let mut producer = start(&[
+        "console-producer",
+        "--topic",
+        "t",
+        "--timeout",
+        "60000",
+        "--bootstrap-server",
+        &address,
+    ]);
+    let mut consumer = start(&[
+        "console-consumer",
+        "--topic",
+        "t",
+        "--from-beginning",
+        "--bootstrap-server",
+        &address,
+    ]);
+    let mut stdin = producer.stdin.take().unwrap();
+    stdin.write_all(b"delivered\n").unwrap();
+    // It lingers for a minute. That it has read the line is not to be seen from outside.
+    thread::sleep(Duration::from_millis(1000));
+    signal(&producer, Signal::INT);
+    assert_eq!(finish(producer).code, 130);
+    let mut stdout = BufReader::new(consumer.stdout.take().unwrap());
+    let mut line = String::new();
+    stdout.read_line(&mut line).unwrap();
+    assert_eq!(line, "delivered\n");
+    signal(&consumer, Signal::TERM);
+    let finished = finish(consumer);
+    assert_eq!(
+        (finished.code, finished.errors.as_str()),
+        (143, "Processed a total of 1 messages\n")
+    );
+}
+
+fn signal(child: &Child, signal: Signal) {
+    kill_process(Pid::from_child(child), signal).unwrap();
 }
