@@ -140,7 +140,10 @@ impl<R: Runtime> Quorum<R> {
         let metrics = self.raft.metrics();
         let metrics: &RaftMetrics<TypeConfig<R>> = &metrics.borrow_watched();
         let now_ms = R::now_ms();
-        let own_end = metrics.last_log_index.map_or(0, |last| last as i64 + 1);
+        // openraft's figures may come a moment after the reply to a request.
+        let applied_end = self.version().offset.0 + 1;
+        let high_watermark = metrics.local_committed.map_or(0, |last| last.index as i64 + 1).max(applied_end);
+        let own_end = metrics.last_log_index.map_or(0, |last| last as i64 + 1).max(high_watermark);
         let voters = metrics.membership_config.voter_ids().map(|node_id| VoterStatus {
             node_id,
             log_end_offset: Offset(if node_id == self.node_id { own_end } else { -1 }),
@@ -150,7 +153,7 @@ impl<R: Runtime> Quorum<R> {
         QuorumStatus {
             leader: metrics.current_leader,
             leader_epoch: LeaderEpoch(metrics.current_term as i32),
-            high_watermark: Offset(metrics.local_committed.map_or(0, |last| last.index as i64 + 1)),
+            high_watermark: Offset(high_watermark),
             voters: voters.collect(),
             failure: metrics.running_state.as_ref().err().map(ToString::to_string),
         }
