@@ -69,11 +69,15 @@ pub enum StartError {
 impl Broker {
     /// Starts a node, and returns when it serves clients.
     pub async fn start(config: NodeConfig) -> Result<Broker, StartError> {
+        Broker::start_on(Arc::new(RealDisk::default()), config).await
+    }
+
+    /// The same on a disk of the caller's choice, which may be one that fails.
+    pub async fn start_on(disk: Arc<dyn Disk>, config: NodeConfig) -> Result<Broker, StartError> {
         // Before anything on the disk is touched: a port in use is the most frequent mistake.
         let bound: Result<Vec<BoundListener>, ListenError> = config.listeners.clients.iter().map(BoundListener::bind).collect();
         let bound = bound?;
         let http_listener = http::bind(&config).await?;
-        let disk: Arc<dyn Disk> = Arc::new(RealDisk::default());
         let cluster_id = identity::cluster_id(&*disk, &config.log_dirs)?;
         let directories = LogDirectories::open(&config, &cluster_id, &disk)?;
         let quorum = start_quorum(&config, &cluster_id, &disk).await?;
@@ -116,6 +120,13 @@ impl Broker {
         if let Err(error) = tokio::task::spawn_blocking(move || state.replicas.close()).await {
             tracing::error!(%error, "the logs could not be closed");
         }
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        self.connections.stop.cancel();
+        self.background.stop.cancel();
     }
 }
 

@@ -27,7 +27,6 @@ pub(crate) struct ConnectionInfo {
 #[derive(Debug)]
 pub(crate) struct RequestContext {
     pub(crate) connection: Arc<ConnectionInfo>,
-    pub(crate) client_id: Option<String>,
     pub(crate) api_version: i16,
     /// Of the whole request.
     pub(crate) request_bytes: usize,
@@ -141,7 +140,7 @@ pub(crate) fn begin(
     let mut decoder = Decoder::new(request);
     let (key, header) = RequestHeader::read(&mut decoder)?;
     let version = header.request_api_version;
-    let ctx = RequestContext { connection: Arc::clone(connection), client_id: header.client_id, api_version: version, request_bytes };
+    let ctx = RequestContext { connection: Arc::clone(connection), api_version: version, request_bytes };
     let Some(api) = APIS.iter().find(|api| api.key == key && key.valid_versions().contains(&version)) else {
         if key == ApiKey::ApiVersions {
             let answer = handlers::api_versions::unsupported_version().into();

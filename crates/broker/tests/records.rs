@@ -117,11 +117,9 @@ async fn large_and_small_requests_in_any_pieces() {
     for _ in &written {
         client.receive_frame().await.unwrap();
     }
-    let mut offset = 0;
-    for value in &written {
-        let read = client.fetch("t", 0, offset).await;
+    for (offset, value) in written.iter().enumerate() {
+        let read = client.fetch("t", 0, offset as i64).await;
         assert_eq!(values(read.records.unwrap()).first(), Some(value));
-        offset += 1;
     }
 }
 

@@ -96,7 +96,7 @@ impl LogDir {
             path: path.clone(),
             source,
         };
-        disk.create_dir(&path).map_err(failed)?;
+        create_durably(&*disk, &path).map_err(failed)?;
         let lock = disk
             .lock(&path.join(LOCK))
             .map_err(failed)?
@@ -175,6 +175,21 @@ fn renamed(dir: &Path, suffix: &str) -> PathBuf {
     let (topic, partition) = name.rsplit_once('-').unwrap_or((&name, "0"));
     let room = NAME_BYTES_MAX - unique.len() - partition.len() - 1;
     dir.with_file_name(format!("{}-{partition}{unique}", &topic[..topic.len().min(room)]))
+}
+
+/// Creates a directory such that a power cut does not take it away again, with all that is synced in it: every directory that has got a new
+/// name in it is synced as well.
+fn create_durably(disk: &dyn Disk, path: &Path) -> io::Result<()> {
+    let missing = path
+        .ancestors()
+        .take_while(|dir| !dir.as_os_str().is_empty() && matches!(disk.len(dir), Ok(None)));
+    let missing: Vec<&Path> = missing.collect();
+    disk.create_dir(path)?;
+    for parent in missing.into_iter().filter_map(Path::parent) {
+        let is_relative = parent.as_os_str().is_empty();
+        disk.sync_dir(if is_relative { Path::new(".") } else { parent })?;
+    }
+    Ok(())
 }
 
 /// The identity in the directory must be the expected one; an empty directory is given it.

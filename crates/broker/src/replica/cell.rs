@@ -168,6 +168,8 @@ impl Cell {
         drop(replica);
         if info.rolled {
             effects.push(Effect::Sync);
+            // Damage below the recovery point is damage, not the torn end of a log, and cuts nothing off.
+            self.directory.plan_checkpoint_soon(&self.services);
         }
         self.carry_out(effects);
         Ok((info, is_parked))

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use dohle_storage::{Committer, Disk, FoundLog, LogDir, LogPositions};
 use tokio::time::Instant;
 
+use crate::limits;
 use crate::replica::cell::CellServices;
 use crate::replica::schedule::Task;
 
@@ -19,6 +20,8 @@ pub(crate) struct LogDirectory {
     offline: Arc<AtomicBool>,
     partitions: AtomicUsize,
     checkpoint_planned: AtomicBool,
+    checkpoint_soon: AtomicBool,
+    checkpoint_wrong: AtomicBool,
 }
 
 struct CommitterHandle(Committer);
@@ -43,6 +46,8 @@ impl LogDirectory {
             offline,
             partitions: AtomicUsize::new(0),
             checkpoint_planned: AtomicBool::new(false),
+            checkpoint_soon: AtomicBool::new(false),
+            checkpoint_wrong: AtomicBool::new(false),
         };
         (Arc::new(directory), found)
     }
@@ -93,8 +98,26 @@ impl LogDirectory {
         }
     }
 
+    /// A segment is complete: that it is durable is to be written down before long.
+    pub(crate) fn plan_checkpoint_soon(self: &Arc<LogDirectory>, services: &CellServices) {
+        if !self.checkpoint_soon.swap(true, Ordering::AcqRel) {
+            let interval = services.checkpoint_interval.min(limits::CHECKPOINT_AFTER_ROLL);
+            services.schedule.add(Instant::now() + interval, Task::Checkpoint(Arc::downgrade(self)));
+        }
+    }
+
+    /// A log ends below its recovery point.
+    pub(crate) fn checkpoint_is_wrong(&self) {
+        self.checkpoint_wrong.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn take_checkpoint_is_wrong(&self) -> bool {
+        self.checkpoint_wrong.swap(false, Ordering::AcqRel)
+    }
+
     pub(crate) fn begin_checkpoint(&self) {
         self.checkpoint_planned.store(false, Ordering::Release);
+        self.checkpoint_soon.store(false, Ordering::Release);
     }
 
     pub(crate) fn write_checkpoints(&self, logs: &[LogPositions]) -> io::Result<()> {

@@ -71,9 +71,12 @@ pub(crate) struct ReplicaTable {
     /// Directories that could not be opened at the start: partitions that are nowhere else are in them, perhaps.
     missing_directories: Vec<PathBuf>,
     /// Logs that were found at the start and are not open yet.
-    found: Mutex<HashMap<(Arc<str>, PartitionIndex), (FoundLog, Arc<LogDirectory>)>>,
+    found: Mutex<HashMap<(Arc<str>, PartitionIndex), Found>>,
     topics: RwLock<Topics>,
 }
+
+/// A log on the disk, and the directory that it is in.
+type Found = (FoundLog, Arc<LogDirectory>);
 
 #[derive(Debug, Default)]
 struct Topics {
@@ -145,6 +148,18 @@ impl ReplicaTable {
         });
         for (log, _) in self.found.lock().values() {
             tracing::warn!(dir = %log.dir.display(), "the metadata know no such partition; its log is left alone");
+        }
+    }
+
+    /// Syncs what recovery has found, so that everything in the logs can be read. A checkpoint that promised more than was found is replaced
+    /// before anything new takes the place of what is gone. Blocks.
+    pub(crate) fn settle(&self) {
+        for directory in &self.directories {
+            directory.committer().drain();
+            if directory.take_checkpoint_is_wrong() {
+                // An error has taken the directory offline, and said so.
+                let _ = directory.write_checkpoints(&self.positions(directory));
+            }
         }
     }
 
@@ -260,17 +275,24 @@ impl ReplicaTable {
                 }
                 let directory = self.least_loaded().ok_or("no log directory works")?;
                 let dir = directory.files().partition_dir(&assignment.name, partition);
+                // Not a log, or it would have been found: a symbolic link, say, which could lead anywhere.
+                if !matches!(directory.disk().len(&dir), Ok(None)) {
+                    return Err(format!("something else is in the place of {}", dir.display()));
+                }
                 (directory, dir, OpenState::default())
             }
         };
         let disk: Arc<dyn Disk> = Arc::clone(directory.disk());
         let config = Arc::clone(&assignment.settings.log);
         let log = PartitionLog::open(disk, dir, identity, config, state, clock::now_ms()).map_err(|error| error.to_string())?;
+        if log.recovery_point() < state.recovery_point {
+            directory.checkpoint_is_wrong();
+        }
         Ok(Arc::new(Cell::new(log, directory, Arc::clone(&self.services), assignment.settings.flush)))
     }
 
     /// The log that was found for a partition at the start. One of another incarnation of the topic is put aside.
-    fn take_found(&self, assignment: &TopicAssignment, partition: PartitionIndex) -> Result<Option<(FoundLog, Arc<LogDirectory>)>, String> {
+    fn take_found(&self, assignment: &TopicAssignment, partition: PartitionIndex) -> Result<Option<Found>, String> {
         let Some((found, directory)) = self.found.lock().remove(&(Arc::clone(&assignment.name), partition)) else { return Ok(None) };
         let found_id = found.identity.topic_id;
         if found_id == assignment.id || found_id.is_zero() {

@@ -42,10 +42,6 @@ impl TailCache {
         TailCache { budget, batches: VecDeque::new(), bytes: 0 }
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.batches.is_empty()
-    }
-
     /// Takes a batch in. `bytes` may be part of a request of `request_bytes`, which it would keep in memory: a small part is copied.
     pub(crate) fn push(&mut self, base: Offset, next: Offset, bytes: Bytes, request_bytes: usize) {
         if self.batches.back().is_some_and(|last| last.next != base) {

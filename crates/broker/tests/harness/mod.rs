@@ -4,7 +4,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -20,6 +20,7 @@ use dohle_protocol::messages::list_offsets::{ListOffsetsPartition, ListOffsetsRe
 use dohle_protocol::messages::produce::{PartitionProduceData, PartitionProduceResponse, ProduceRequest, TopicProduceData};
 use dohle_protocol::record::DecodeLimits;
 use dohle_protocol::{ErrorCode, Request};
+use dohle_storage::{Disk, RealDisk};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -33,7 +34,9 @@ const CANARY: &str = "canary";
 pub(crate) struct TestBroker {
     broker: Broker,
     settings: Vec<(String, String)>,
-    dir: TempDir,
+    disk: Arc<dyn Disk>,
+    /// Where the data are, if the disk is a real one.
+    dir: Option<TempDir>,
 }
 
 impl TestBroker {
@@ -43,27 +46,38 @@ impl TestBroker {
     }
 
     pub(crate) async fn start_with(settings: &[(&str, &str)]) -> TestBroker {
-        let settings = settings.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
-        let started = TestBroker::open(tempfile::tempdir().unwrap(), settings).await;
-        started.create_topic("t", 2, &[]).await;
-        started.create_topic(CANARY, 1, &[]).await;
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().join("data").display().to_string();
+        let settings = [&[("log.dirs", &*data)], settings].concat();
+        let mut started = TestBroker::open(Arc::new(RealDisk::default()), &settings).await;
+        started.dir = Some(dir);
+        started.create_test_topics().await;
         started
     }
 
-    async fn open(dir: TempDir, settings: Vec<(String, String)>) -> TestBroker {
+    /// On a disk that is prepared by the test; nothing is created on it.
+    pub(crate) async fn open(disk: Arc<dyn Disk>, settings: &[(&str, &str)]) -> TestBroker {
         record_log();
-        let overrides = Overrides { set: settings.clone(), data_dir: Some(dir.path().join("data")), listen: Some("localhost:0".to_string()) };
+        let settings: Vec<_> = settings.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
+        let overrides = Overrides { set: settings.clone(), data_dir: None, listen: Some("localhost:0".to_string()) };
         let (config, _) = NodeConfig::load(None, &overrides).unwrap();
-        TestBroker { broker: Broker::start(config).await.unwrap(), settings, dir }
+        let broker = Broker::start_on(Arc::clone(&disk), config).await.unwrap();
+        TestBroker { broker, settings, disk, dir: None }
+    }
+
+    pub(crate) async fn create_test_topics(&self) {
+        self.create_topic("t", 2, &[]).await;
+        self.create_topic(CANARY, 1, &[]).await;
     }
 
     /// Ends the broker in order, and starts another on its files.
     pub(crate) async fn restart(self) -> TestBroker {
         self.broker.shutdown().await;
-        TestBroker::open(self.dir, self.settings).await
+        let settings: Vec<_> = self.settings.iter().map(|(key, value)| (&**key, &**value)).collect();
+        TestBroker { dir: self.dir, ..TestBroker::open(self.disk, &settings).await }
     }
 
-    pub(crate) async fn shutdown(self) -> TempDir {
+    pub(crate) async fn shutdown(self) -> Option<TempDir> {
         self.broker.shutdown().await;
         self.dir
     }

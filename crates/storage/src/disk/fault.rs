@@ -299,6 +299,8 @@ impl Disk for FaultyDisk {
         for dir in dir.ancestors().filter(|dir| !dir.as_os_str().is_empty()) {
             world.names.entry(dir.to_owned()).or_insert(Node::Directory);
         }
+        // The root has no name that could be lost.
+        world.durable_names.entry(PathBuf::from("/")).or_insert(Node::Directory);
         Ok(())
     }
 
