@@ -6,7 +6,6 @@ use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead, BufReader, Write};
 use std::process::Child;
 use std::thread;
-use std::time::Duration;
 
 const LINES: u32 = 60_000;
 
@@ -54,15 +53,19 @@ fn a_signal_ends_the_producer_after_delivery_and_the_consumer_with_its_count() {
     let node = Node::start(&[]);
     at(&node, &["topics", "--create", "--topic", "t"]).quiet();
     let address = node.address();
-    let mut producer = start(&[
+    // One line fits into a batch: the second one sends the first off, and would itself wait for a minute.
+    let writing = [
         "console-producer",
         "--topic",
         "t",
         "--timeout",
         "60000",
+        "--batch-size",
+        "90",
         "--bootstrap-server",
         &address,
-    ]);
+    ];
+    let mut producer = start(&writing);
     let mut consumer = start(&[
         "console-consumer",
         "--topic",
@@ -72,20 +75,17 @@ fn a_signal_ends_the_producer_after_delivery_and_the_consumer_with_its_count() {
         &address,
     ]);
     let mut stdin = producer.stdin.take().unwrap();
-    stdin.write_all(b"delivered\n").unwrap();
-    // It lingers for a minute. That it has read the line is not to be seen from outside.
-    thread::sleep(Duration::from_millis(1000));
+    let mut lines = BufReader::new(consumer.stdout.take().unwrap()).lines();
+    stdin.write_all(b"first\nsecond\n").unwrap();
+    assert_eq!(lines.next().unwrap().unwrap(), "first");
     signal(&producer, Signal::INT);
     assert_eq!(finish(producer).code, 130);
-    let mut stdout = BufReader::new(consumer.stdout.take().unwrap());
-    let mut line = String::new();
-    stdout.read_line(&mut line).unwrap();
-    assert_eq!(line, "delivered\n");
+    assert_eq!(lines.next().unwrap().unwrap(), "second");
     signal(&consumer, Signal::TERM);
     let finished = finish(consumer);
     assert_eq!(
         (finished.code, finished.errors.as_str()),
-        (143, "Processed a total of 1 messages\n")
+        (143, "Processed a total of 2 messages\n")
     );
 }
 

@@ -1,13 +1,14 @@
 //! Runs a tool to its end, with a limit on the time it may take.
 
 use crate::harness::{BINARY, Node};
+use rustix::process::{Pid, Signal, kill_process};
 use std::io::{Read, Write};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const TIMEOUT: Duration = Duration::from_secs(60);
-const CHECK_INTERVAL: Duration = Duration::from_millis(2);
 
 /// What a tool left behind.
 #[derive(Debug)]
@@ -104,17 +105,12 @@ pub(crate) fn finish(mut child: Child) -> Finished {
         stderr.iter_mut().for_each(|stderr| drop(stderr.read_to_string(&mut text)));
         text
     });
-    let began = Instant::now();
-    let status = loop {
-        if let Some(status) = child.try_wait().unwrap() {
-            break status;
-        }
-        if began.elapsed() > TIMEOUT {
-            let _ = child.kill();
-            let output: Output = child.wait_with_output().unwrap();
-            panic!("the tool does not end: {output:?} {:?}", read_err.join());
-        }
-        thread::sleep(CHECK_INTERVAL);
+    let id = Pid::from_child(&child);
+    let (ended, end) = mpsc::channel();
+    thread::spawn(move || ended.send(child.wait().unwrap()));
+    let Ok(status) = end.recv_timeout(TIMEOUT) else {
+        kill_process(id, Signal::KILL).unwrap();
+        panic!("the tool does not end: {:?} {:?}", read_out.join(), read_err.join());
     };
     Finished {
         code: status.code().unwrap_or(-1),
