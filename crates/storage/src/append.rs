@@ -137,7 +137,7 @@ impl PartitionLog {
         };
         match self.producers.check(&batch.header, marker.as_ref(), origin)? {
             Admission::Append => {
-                let rolled = self.write(&[(batch, marker)], info.bytes.clone(), now_ms)?;
+                let rolled = self.write(&[(batch, marker)], &info.bytes, now_ms)?;
                 Ok(AppendInfo { rolled, ..info })
             }
             Admission::Duplicate(known) => Ok(AppendInfo {
@@ -152,10 +152,10 @@ impl PartitionLog {
     }
 
     /// Appends batches that have their offsets and epochs. There may be gaps between them. A last batch that is cut is left out.
-    pub fn append_as_follower(&mut self, records: Bytes, now_ms: i64) -> Result<AppendInfo, AppendError> {
+    pub fn append_as_follower(&mut self, mut records: Bytes, now_ms: i64) -> Result<AppendInfo, AppendError> {
         self.begin_append(now_ms)?;
         let (batches, size) = self.check_replicated(&records)?;
-        let records = records.slice(..size);
+        records.truncate(size);
         let mut info = AppendInfo {
             base_offset: batches.first().map_or(self.log_end, |(batch, _)| batch.header.base_offset),
             last_offset: batches.last().map_or(self.log_end - 1, |(batch, _)| batch.header.last_offset()),
@@ -163,14 +163,14 @@ impl PartitionLog {
             log_start_offset: self.log_start,
             duplicate: false,
             rolled: false,
-            bytes: records.clone(),
+            bytes: records,
         };
         if size <= self.config.segment_bytes as usize && !batches.is_empty() {
-            info.rolled = self.write(&batches, records, now_ms)?;
+            info.rolled = self.write(&batches, &info.bytes, now_ms)?;
         } else {
             for batch in batches {
                 let bytes = batch.0.bytes.clone();
-                info.rolled |= self.write(&[batch], bytes, now_ms)?;
+                info.rolled |= self.write(&[batch], &bytes, now_ms)?;
             }
         }
         Ok(info)
@@ -206,11 +206,11 @@ impl PartitionLog {
     }
 
     /// Writes batches of which `bytes` consists. Returns whether a segment has been closed for that.
-    fn write(&mut self, batches: &[PlacedBatch], bytes: Bytes, now_ms: i64) -> Result<bool, AppendError> {
+    fn write(&mut self, batches: &[PlacedBatch], bytes: &[u8], now_ms: i64) -> Result<bool, AppendError> {
         let headers: Vec<BatchHeader> = batches.iter().map(|(batch, _)| batch.header).collect();
         let rolled = self.roll_for(&headers, bytes.len(), now_ms)?;
         let segment = Arc::clone(self.active());
-        segment.append(&bytes, &headers).map_err(|failure| match failure {
+        segment.append(bytes, &headers).map_err(|failure| match failure {
             AppendFailure::Refused(source) => self.error("appending to", source),
             AppendFailure::Torn(source) => {
                 self.torn = true;

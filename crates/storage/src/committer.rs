@@ -75,6 +75,8 @@ struct Shared {
     on_failure: Box<dyn Fn(&io::Error) + Send + Sync>,
     queue: Mutex<Queue>,
     work: Condvar,
+    /// A thread has found nothing to do.
+    rest: Condvar,
 }
 
 #[derive(Default)]
@@ -95,6 +97,7 @@ impl Committer {
             on_failure: Box::new(on_failure),
             queue: Mutex::default(),
             work: Condvar::new(),
+            rest: Condvar::new(),
         };
         Committer { shared: Arc::new(shared) }
     }
@@ -103,6 +106,14 @@ impl Committer {
     pub fn enqueue(&self, log: Arc<dyn Syncable>) {
         if log.sync_state().request() {
             self.shared.push(log);
+        }
+    }
+
+    /// Waits until every sync that was asked for is over. Blocks.
+    pub fn drain(&self) {
+        let mut queue = self.shared.queue.lock();
+        while queue.threads > 0 && (!queue.logs.is_empty() || queue.idle_threads < queue.threads) {
+            self.shared.rest.wait(&mut queue);
         }
     }
 
@@ -154,6 +165,7 @@ impl Shared {
                 return None;
             }
             queue.idle_threads += 1;
+            self.rest.notify_all();
             self.work.wait(&mut queue);
             queue.idle_threads -= 1;
         }

@@ -96,11 +96,11 @@ impl MetaProperties {
 /// Value of a key in the properties format of Java, as far as this file uses it; of several, the last.
 fn property(text: &str, key: &str) -> Option<String> {
     let lines = text.lines().map(str::trim).filter(|line| !line.starts_with(['#', '!']));
-    let values = lines.filter_map(|line| {
+    let mut values = lines.filter_map(|line| {
         let (name, value) = line.split_once(['=', ':'])?;
         (name.trim() == key).then(|| value.trim().replace('\\', ""))
     });
-    values.last()
+    values.next_back()
 }
 
 #[cfg(test)]

@@ -60,17 +60,17 @@ impl PartitionLog {
     ) -> Result<PartitionLog, OpenError> {
         let opened = match Files::list(&*disk, &dir) {
             Ok(None) => create(disk, &dir, identity, config, now_ms),
-            Ok(Some(files)) => load(disk, &dir, identity, config, now_ms, |log| log.recover(files, state)),
+            Ok(Some(files)) => load(disk, &dir, identity, config, now_ms, |log| log.recover(&files, state)),
             Err(error) => Err(error),
         };
         opened.map_err(|source| OpenError { dir, source })
     }
 
-    fn recover(&mut self, files: Files, state: OpenState) -> io::Result<()> {
-        self.add_segments(&files, state)?;
+    fn recover(&mut self, files: &Files, state: OpenState) -> io::Result<()> {
+        self.add_segments(files, state)?;
         let mut reset_from = None;
         if state.clean_shutdown {
-            self.check_missing_indexes(&files)?;
+            self.check_missing_indexes(files)?;
         } else {
             let unsynced = self
                 .segments
@@ -110,8 +110,8 @@ impl PartitionLog {
         self.durability.names_made = u64::from(!intact);
         self.durability.new_dir = !intact;
         self.set_log_start(state.log_start);
-        self.load_epochs(&files)?;
-        let reset_from = self.load_txn_indexes(&files, reset_from)?;
+        self.load_epochs(files)?;
+        let reset_from = self.load_txn_indexes(files, reset_from)?;
         let snapshots_up_to = if intact { self.log_end } else { self.durability.synced };
         self.load_producers(
             &files.snapshots,

@@ -2,7 +2,6 @@
 
 mod fixture;
 
-use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -108,11 +107,24 @@ struct Cell {
     log: Mutex<PartitionLog>,
     state: SyncState,
     events: Mutex<Sender<Result<Offset, String>>>,
-    /// Syncs of this log wait here for the test.
-    gate: Mutex<Option<Receiver<()>>>,
+    /// If there, a sync says here that it has begun, and waits for the test to let it go on.
+    gate: Mutex<Option<Gate>>,
+}
+
+struct Gate {
+    reached: Sender<()>,
+    open: Receiver<()>,
 }
 
 impl Cell {
+    /// Makes syncs wait. Returns where they announce themselves, and how each is let go on; all are when that is dropped.
+    fn close_gate(&self) -> (Receiver<()>, Sender<()>) {
+        let (reached, announced) = mpsc::channel();
+        let (opener, open) = mpsc::channel();
+        *self.gate.lock() = Some(Gate { reached, open });
+        (announced, opener)
+    }
+
     fn new(disk: &FaultyDisk, name: &str) -> (Arc<Cell>, Receiver<Result<Offset, String>>) {
         let (sender, receiver) = mpsc::channel();
         let disk: Arc<dyn Disk> = arc(disk);
@@ -136,7 +148,8 @@ impl Syncable for Cell {
     fn take_sync_target(&self) -> Option<SyncTarget> {
         let target = self.log.lock().take_sync_target();
         if let Some(gate) = &*self.gate.lock() {
-            gate.recv().ok();
+            gate.reached.send(()).ok();
+            gate.open.recv().ok();
         }
         target
     }
@@ -165,13 +178,10 @@ fn appends_during_a_sync_share_the_next_one() {
     let disk = FaultyDisk::new();
     let (committer, _failures) = committer(&disk);
     let (cell, events) = Cell::new(&disk, "a-0");
-    let (open_gate, gate) = mpsc::channel();
-    *cell.gate.lock() = Some(gate);
+    let (reached, open_gate) = cell.close_gate();
     append(&mut cell.log.lock(), batch(1, 10, NOW_MS));
     committer.enqueue(cell.clone());
-    // The first target has been taken once the state is back to accepting requests; then ninety-nine more appends.
-    while cell.log.try_lock().is_none() {}
-    std::thread::sleep(Duration::from_millis(50));
+    reached.recv_timeout(SOON).unwrap();
     for _ in 0..99 {
         append(&mut cell.log.lock(), batch(1, 1, NOW_MS));
         committer.enqueue(cell.clone());
@@ -197,19 +207,20 @@ fn many_logs_are_synced_with_one_call_for_the_file_system() {
     let disk = FaultyDisk::new();
     let (committer, _failures) = committer(&disk);
     // Sixteen logs keep all threads busy while two hundred queue up.
-    let mut gates = VecDeque::new();
+    let mut gates = Vec::new();
     let blockers: Vec<_> = (0..16)
         .map(|n| {
             let (cell, events) = Cell::new(&disk, &format!("blocker-{n}"));
-            let (open_gate, gate) = mpsc::channel();
-            *cell.gate.lock() = Some(gate);
-            gates.push_back(open_gate);
+            let (reached, open_gate) = cell.close_gate();
+            gates.push((reached, open_gate));
             append(&mut cell.log.lock(), batch(1, 10, NOW_MS));
             committer.enqueue(cell.clone());
             (cell, events)
         })
         .collect();
-    std::thread::sleep(Duration::from_millis(100));
+    for (reached, _) in &gates {
+        reached.recv_timeout(SOON).unwrap();
+    }
     let waiting: Vec<_> = (0..200).map(|n| Cell::new(&disk, &format!("waiting-{n}"))).collect();
     for (cell, _) in &waiting {
         append(&mut cell.log.lock(), batch(1, 10, NOW_MS));

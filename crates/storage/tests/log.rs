@@ -160,7 +160,7 @@ fn segments_roll_by_size_and_their_files_are_complete() {
     for name in &logs[..logs.len() - 1] {
         assert!(disk.len(&path(name)).unwrap().unwrap() <= 2000);
         let index = disk.read(&path(&name.replace(".log", ".index"))).unwrap();
-        assert!(!index.is_empty() && index.len() % 8 == 0);
+        assert!(!index.is_empty() && index.len().is_multiple_of(8));
         check_index(&disk.read(&path(name)).unwrap(), &index, name[..20].parse().unwrap());
         assert_eq!(disk.len(&path(&name.replace(".log", ".timeindex"))).unwrap().unwrap() % 12, 0);
     }
@@ -228,7 +228,7 @@ fn a_segment_ends_where_its_index_could_not_name_the_offset() {
 }
 
 fn with_offset(batch: Bytes, offset: i64) -> Bytes {
-    let mut bytes = batch.to_vec();
+    let mut bytes = Vec::from(batch);
     dohle_protocol::batch::patch_base_offset(&mut bytes, Offset(offset));
     dohle_protocol::batch::patch_leader_epoch(&mut bytes, LeaderEpoch(3));
     bytes.into()

@@ -233,6 +233,10 @@ impl World {
         self.model.end = end;
         self.model.start = self.log.log_start_offset().0;
         self.model.synced = self.model.synced.min(end);
+        if self.log.size_in_bytes() == 0 {
+            // The checkpointed start may be all that is left.
+            self.model.batches.clear();
+        }
     }
 
     fn read(&self, from: i64, max_bytes: usize) {

@@ -1,3 +1,5 @@
+//! What a log directory accepts, finds and promises.
+
 use super::*;
 use crate::disk::{FaultyDisk, RealDisk};
 use crate::{LogConfig, PartitionLog};
