@@ -6,7 +6,7 @@ import re
 import shutil
 
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 
 from harness import kafka as apache
 from harness.node import dohle
@@ -33,6 +33,7 @@ def read_all(address, topic, **config):
         message = consumer.poll(30)
         assert message is not None
         if message.error():
+            assert message.error().code() == KafkaError._PARTITION_EOF, message.error()
             break
         values.append((message.offset(), message.value()))
     consumer.close()
@@ -47,7 +48,7 @@ def write_every_codec(address, topic):
     """2,000 records in each codec, of bytes that do not compress well, so that they fill several segments."""
     noise = random.Random(5)
     for codec in CODECS:
-        values = [b"%s %d " % (codec.encode(), number) + noise.randbytes(600) for number in range(2000)]
+        values = [b"%s %d " % (codec.encode(), number) + noise.randbytes(200).hex().encode() + b"x" * 200 for number in range(2000)]
         produce(address, topic, values, compression_type=codec)
 
 

@@ -16,7 +16,7 @@ TOOLS = {
     "GetOffsetShell": "org.apache.kafka.tools.GetOffsetShell",
     "DeleteRecordsCommand": "org.apache.kafka.tools.DeleteRecordsCommand",
     "ProducerPerformance": "org.apache.kafka.tools.ProducerPerformance",
-    "DumpLogSegments": "kafka.tools.DumpLogSegments",
+    "DumpLogSegments": "org.apache.kafka.tools.DumpLogSegments",
 }
 
 
