@@ -97,7 +97,12 @@ impl Broker {
         for listener in bound {
             listener.serve(&state, &connections.stop, &connections.tasks);
         }
-        Ok(Broker { state, addresses, connections, background })
+        Ok(Broker {
+            state,
+            addresses,
+            connections,
+            background,
+        })
     }
 
     /// Names of the listeners for clients, and the addresses that they are bound to.
@@ -107,8 +112,14 @@ impl Broker {
 
     /// Finishes what has been begun, closes the logs, and says in the log directories that all is well.
     pub async fn shutdown(self) {
-        if tokio::time::timeout(limits::SHUTDOWN_DRAIN_MAX, self.connections.end()).await.is_err() {
-            tracing::warn!(connections = self.connections.tasks.len(), "shutting down although requests are in the works");
+        if tokio::time::timeout(limits::SHUTDOWN_DRAIN_MAX, self.connections.end())
+            .await
+            .is_err()
+        {
+            tracing::warn!(
+                connections = self.connections.tasks.len(),
+                "shutting down although requests are in the works"
+            );
         }
         self.background.end().await;
         // Only now: clients are not told that there is no broker while their last requests are answered.
@@ -180,7 +191,10 @@ fn assemble(
     let LogDirectories { working, missing } = directories;
     let working = working.into_iter().map(|dir| LogDirectory::new(dir, Arc::clone(disk))).collect();
     // A request that alone is larger than the budget would wait for ever.
-    let request_bytes = settings.queued_request_bytes_max.unwrap_or(limits::REQUEST_BYTES).max(settings.request_bytes_max + 4);
+    let request_bytes = settings
+        .queued_request_bytes_max
+        .unwrap_or(limits::REQUEST_BYTES)
+        .max(settings.request_bytes_max + 4);
     Arc::new(BrokerState {
         config: Arc::new(config),
         cluster_id: cluster_id.into(),

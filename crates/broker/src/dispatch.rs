@@ -55,7 +55,10 @@ impl<T> From<T> for Answer<T> {
 /// An [`Answer`] as bytes, length included.
 #[derive(Debug)]
 pub(crate) enum Reply {
-    Send { pieces: Vec<Bytes>, held: Option<OwnedSemaphorePermit> },
+    Send {
+        pieces: Vec<Bytes>,
+        held: Option<OwnedSemaphorePermit>,
+    },
     Silence,
     Close(String),
 }
@@ -140,7 +143,11 @@ pub(crate) fn begin(
     let mut decoder = Decoder::new(request);
     let (key, header) = RequestHeader::read(&mut decoder)?;
     let version = header.request_api_version;
-    let ctx = RequestContext { connection: Arc::clone(connection), api_version: version, request_bytes };
+    let ctx = RequestContext {
+        connection: Arc::clone(connection),
+        api_version: version,
+        request_bytes,
+    };
     let Some(api) = APIS.iter().find(|api| api.key == key && key.valid_versions().contains(&version)) else {
         if key == ApiKey::ApiVersions {
             let answer = handlers::api_versions::unsupported_version().into();

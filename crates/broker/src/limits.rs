@@ -53,8 +53,11 @@ pub(crate) const FETCH_PARTITION_BYTES_MAX: usize = 1 << 20;
 /// Records in answers to fetches that are not written yet, of all connections together. Beyond it a fetch gets one batch.
 pub(crate) const FETCH_RESPONSE_BYTES: usize = 256 << 20;
 
-/// Threads that open logs when the broker starts.
+/// Threads that open logs, when there are many to be opened.
 pub(crate) const OPEN_THREADS_MAX: usize = 4;
+
+/// Logs for which another thread is worth while.
+pub(crate) const LOGS_PER_OPEN_THREAD_MIN: usize = 64;
 
 /// With `flush.policy=interval`, records are synced after this long at the latest, whatever is configured.
 pub(crate) const FLUSH_INTERVAL_MAX: Duration = Duration::from_secs(24 * 60 * 60);
@@ -65,3 +68,6 @@ pub(crate) const REQUEST_BYTES: usize = 256 << 20;
 /// How long a change of the metadata may take, whatever the client says.
 pub(crate) const CONTROLLER_TIMEOUT_MIN: Duration = Duration::from_secs(1);
 pub(crate) const CONTROLLER_TIMEOUT_MAX: Duration = Duration::from_secs(60);
+
+/// When a segment is complete, the recovery points are written down within this time.
+pub(crate) const CHECKPOINT_AFTER_ROLL: Duration = Duration::from_secs(1);

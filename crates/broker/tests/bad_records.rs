@@ -25,7 +25,12 @@ async fn assert_request_refused(broker: &TestBroker, version: i16, request: &Pro
     let mut client = broker.connect().await;
     let before = client.list_offset(7, "t", 0, LATEST).await;
     let answer = client.produce_with(version, request).await;
-    assert_eq!((error_of(answer.error_code), answer.base_offset), (error, -1), "{:?}", answer.error_message);
+    assert_eq!(
+        (error_of(answer.error_code), answer.base_offset),
+        (error, -1),
+        "{:?}",
+        answer.error_message
+    );
     assert_eq!(client.list_offset(7, "t", 0, LATEST).await, before, "the end of the log has moved");
 }
 
@@ -99,13 +104,18 @@ async fn w12_trap_14_what_producers_may_not_write() {
 #[tokio::test(flavor = "multi_thread")]
 async fn transactions_are_refused_since_nobody_could_end_them() {
     let broker = TestBroker::start().await;
-    let transactional = RecordBatchBuilder::new().producer(ProducerId(7), ProducerEpoch(0), 0).transactional();
+    let transactional = RecordBatchBuilder::new()
+        .producer(ProducerId(7), ProducerEpoch(0), 0)
+        .transactional();
     assert_refused(&broker, Some(build(transactional, &["value"])), ErrorCode::InvalidTxnState).await;
     let mut request = produce_request(-1, "t", 0, Some(batch_of(&["value"])));
     request.transactional_id = Some("id".to_string());
     assert_request_refused(&broker, 9, &request, ErrorCode::InvalidTxnState).await;
 
-    let request = InitProducerIdRequest { transactional_id: Some("id".to_string()), ..InitProducerIdRequest::default() };
+    let request = InitProducerIdRequest {
+        transactional_id: Some("id".to_string()),
+        ..InitProducerIdRequest::default()
+    };
     let answer = broker.connect().await.call(4, &request).await;
     assert_eq!(error_of(answer.error_code), ErrorCode::UnsupportedVersion);
 }
@@ -134,11 +144,20 @@ async fn w14_codecs_that_lie_or_are_none() {
     let lie = forge(&lie.into(), |_| {});
     let mut client = broker.connect().await;
     let answer = client.produce("t", 0, lie).await;
-    assert!(matches!(error_of(answer.error_code), ErrorCode::InvalidRecord | ErrorCode::CorruptMessage), "{answer:?}");
+    assert!(
+        matches!(error_of(answer.error_code), ErrorCode::InvalidRecord | ErrorCode::CorruptMessage),
+        "{answer:?}"
+    );
     for codec in 5..8 {
         let unknown = forge(&batch_of(&["value"]), |batch| set_i16(batch, 21, codec));
         let answer = client.produce("t", 0, unknown).await;
-        assert!(matches!(error_of(answer.error_code), ErrorCode::InvalidRecord | ErrorCode::UnsupportedCompressionType), "{answer:?}");
+        assert!(
+            matches!(
+                error_of(answer.error_code),
+                ErrorCode::InvalidRecord | ErrorCode::UnsupportedCompressionType
+            ),
+            "{answer:?}"
+        );
     }
     let zstd = produce_request(-1, "t", 0, Some(compressed(Compression::Zstd)));
     assert_request_refused(&broker, 6, &zstd, ErrorCode::UnsupportedCompressionType).await;
@@ -150,8 +169,17 @@ async fn w14_codecs_that_lie_or_are_none() {
 async fn w15_trap_16_a_batch_above_max_message_bytes() {
     let broker = TestBroker::start_with(&[("message.max.bytes", "1000")]).await;
     let overhead = batch_of(&["v".repeat(900).as_str()]).len() - 900;
-    assert_refused(&broker, Some(batch_of(&["v".repeat(1001 - overhead).as_str()])), ErrorCode::MessageTooLarge).await;
-    let answer = broker.connect().await.produce("t", 0, batch_of(&["v".repeat(1000 - overhead).as_str()])).await;
+    assert_refused(
+        &broker,
+        Some(batch_of(&["v".repeat(1001 - overhead).as_str()])),
+        ErrorCode::MessageTooLarge,
+    )
+    .await;
+    let answer = broker
+        .connect()
+        .await
+        .produce("t", 0, batch_of(&["v".repeat(1000 - overhead).as_str()]))
+        .await;
     assert_eq!(answer.error_code, 0);
     broker.canary().await;
 }
@@ -159,7 +187,16 @@ async fn w15_trap_16_a_batch_above_max_message_bytes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn w16_trap_15_records_that_a_topic_does_not_take_are_named() {
     let broker = TestBroker::start().await;
-    broker.create_topic("recent", 1, &[("message.timestamp.after.max.ms", "1000"), ("message.timestamp.before.max.ms", "1000")]).await;
+    broker
+        .create_topic(
+            "recent",
+            1,
+            &[
+                ("message.timestamp.after.max.ms", "1000"),
+                ("message.timestamp.before.max.ms", "1000"),
+            ],
+        )
+        .await;
     broker.create_topic("compacted", 1, &[("cleanup.policy", "compact")]).await;
     let mut client = broker.connect().await;
     let answer = client.produce("recent", 0, batch_of(&["of 1970"])).await;
@@ -171,7 +208,10 @@ async fn w16_trap_15_records_that_a_topic_does_not_take_are_named() {
     mixed.append(1000, None, Some(b"value"), &[]);
     let answer = client.produce("compacted", 0, mixed.build()).await;
     assert_eq!(error_of(answer.error_code), ErrorCode::InvalidRecord);
-    assert_eq!(answer.record_errors.iter().map(|record| record.batch_index).collect::<Vec<_>>(), [1]);
+    assert_eq!(
+        answer.record_errors.iter().map(|record| record.batch_index).collect::<Vec<_>>(),
+        [1]
+    );
     assert!(answer.error_message.is_some());
     broker.canary().await;
 }
@@ -179,11 +219,23 @@ async fn w16_trap_15_records_that_a_topic_does_not_take_are_named() {
 #[tokio::test(flavor = "multi_thread")]
 async fn w17_trap_11_acks() {
     let broker = TestBroker::start().await;
-    assert_request_refused(&broker, 9, &produce_request(2, "t", 0, Some(batch_of(&["x"]))), ErrorCode::InvalidRequiredAcks).await;
+    assert_request_refused(
+        &broker,
+        9,
+        &produce_request(2, "t", 0, Some(batch_of(&["x"]))),
+        ErrorCode::InvalidRequiredAcks,
+    )
+    .await;
     let mut client = broker.connect().await;
     client.send(9, &produce_request(0, "t", 0, Some(batch_of(&["x"])))).await;
-    assert_eq!(values(client.fetch("t", 0, 0).await.records.unwrap()), ["x"], "the only answer on this connection");
-    client.send(9, &produce_request(0, "no such topic", 0, Some(batch_of(&["x"])))).await;
+    assert_eq!(
+        values(client.fetch("t", 0, 0).await.records.unwrap()),
+        ["x"],
+        "the only answer on this connection"
+    );
+    client
+        .send(9, &produce_request(0, "no such topic", 0, Some(batch_of(&["x"]))))
+        .await;
     client.assert_closed().await;
     assert!(warnings_about(client.local_address())[0].contains("acks=0"));
     broker.canary().await;
@@ -195,14 +247,39 @@ async fn w18_trap_27_names_that_are_none() {
     let mut client = broker.connect().await;
     let long = "x".repeat(250);
     for name in ["../../etc/x", ".", "..", "", &long, "a/b", "a\0", "토픽"] {
-        let topic = CreatableTopic { name: name.to_string(), num_partitions: 1, replication_factor: 1, ..CreatableTopic::default() };
-        let created = client.call(7, &CreateTopicsRequest { topics: vec![topic], timeout_ms: 1000, ..CreateTopicsRequest::default() }).await;
+        let topic = CreatableTopic {
+            name: name.to_string(),
+            num_partitions: 1,
+            replication_factor: 1,
+            ..CreatableTopic::default()
+        };
+        let created = client
+            .call(
+                7,
+                &CreateTopicsRequest {
+                    topics: vec![topic],
+                    timeout_ms: 1000,
+                    ..CreateTopicsRequest::default()
+                },
+            )
+            .await;
         assert_eq!(error_of(created.topics[0].error_code), ErrorCode::InvalidTopicException, "{name:?}");
         assert!(created.topics[0].error_message.is_some());
-        let topic = MetadataRequestTopic { name: Some(name.to_string()), ..MetadataRequestTopic::default() };
-        let asked = MetadataRequest { topics: Some(vec![topic]), allow_auto_topic_creation: true, ..MetadataRequest::default() };
+        let topic = MetadataRequestTopic {
+            name: Some(name.to_string()),
+            ..MetadataRequestTopic::default()
+        };
+        let asked = MetadataRequest {
+            topics: Some(vec![topic]),
+            allow_auto_topic_creation: true,
+            ..MetadataRequest::default()
+        };
         let described = client.call(9, &asked).await;
-        assert_eq!(error_of(described.topics[0].error_code), ErrorCode::InvalidTopicException, "{name:?}");
+        assert_eq!(
+            error_of(described.topics[0].error_code),
+            ErrorCode::InvalidTopicException,
+            "{name:?}"
+        );
     }
     broker.create_topic(&"x".repeat(249), 1, &[]).await;
     broker.canary().await;
@@ -212,8 +289,17 @@ async fn w18_trap_27_names_that_are_none() {
 async fn w19_trap_27_names_that_metrics_could_not_tell_apart() {
     let broker = TestBroker::start().await;
     broker.create_topic("a.b", 1, &[]).await;
-    let topic = CreatableTopic { name: "a_b".to_string(), num_partitions: 1, replication_factor: 1, ..CreatableTopic::default() };
-    let request = CreateTopicsRequest { topics: vec![topic], timeout_ms: 1000, ..CreateTopicsRequest::default() };
+    let topic = CreatableTopic {
+        name: "a_b".to_string(),
+        num_partitions: 1,
+        replication_factor: 1,
+        ..CreatableTopic::default()
+    };
+    let request = CreateTopicsRequest {
+        topics: vec![topic],
+        timeout_ms: 1000,
+        ..CreateTopicsRequest::default()
+    };
     let answer = broker.connect().await.call(7, &request).await;
     assert_eq!(error_of(answer.topics[0].error_code), ErrorCode::InvalidTopicException);
     broker.canary().await;
@@ -226,7 +312,11 @@ async fn w20_partitions_that_are_none_and_topics_that_are_not_for_clients() {
     for partition in [-1, 2, 999_999, i32::MAX] {
         let answer = client.produce("t", partition, batch_of(&["x"])).await;
         assert_eq!(error_of(answer.error_code), ErrorCode::UnknownTopicOrPartition, "{partition}");
-        assert_eq!(error_of(client.fetch("t", partition, 0).await.error_code), ErrorCode::UnknownTopicOrPartition, "{partition}");
+        assert_eq!(
+            error_of(client.fetch("t", partition, 0).await.error_code),
+            ErrorCode::UnknownTopicOrPartition,
+            "{partition}"
+        );
     }
     for topic in ["__consumer_offsets", "__transaction_state"] {
         let answer = client.produce(topic, 0, batch_of(&["x"])).await;
@@ -242,15 +332,20 @@ async fn w21_traps_19_to_21_sequences_epochs_and_what_is_sent_again() {
     let given = client.call(4, &InitProducerIdRequest::default()).await;
     assert_eq!((given.error_code, given.producer_epoch), (0, 0));
     let id = ProducerId(given.producer_id);
-    let numbered = |epoch: i16, sequence: i32| {
-        build(RecordBatchBuilder::new().producer(id, ProducerEpoch(epoch), sequence), &["a", "b"])
-    };
+    let numbered = |epoch: i16, sequence: i32| build(RecordBatchBuilder::new().producer(id, ProducerEpoch(epoch), sequence), &["a", "b"]);
     for sequence in 0..7 {
-        assert_eq!(client.produce("t", 0, numbered(1, 2 * sequence)).await.base_offset, 2 * i64::from(sequence));
+        assert_eq!(
+            client.produce("t", 0, numbered(1, 2 * sequence)).await.base_offset,
+            2 * i64::from(sequence)
+        );
     }
     for sequence in 2..7 {
         let again = client.produce("t", 0, numbered(1, 2 * sequence)).await;
-        assert_eq!((again.error_code, again.base_offset), (0, 2 * i64::from(sequence)), "a duplicate keeps its offset");
+        assert_eq!(
+            (again.error_code, again.base_offset),
+            (0, 2 * i64::from(sequence)),
+            "a duplicate keeps its offset"
+        );
     }
     let refused = [
         (numbered(1, 2), ErrorCode::DuplicateSequenceNumber),
@@ -261,11 +356,19 @@ async fn w21_traps_19_to_21_sequences_epochs_and_what_is_sent_again() {
     for (records, error) in refused {
         assert_refused(&broker, Some(records), error).await;
     }
-    assert_eq!(client.produce("t", 0, numbered(2, 0)).await.base_offset, 14, "a new epoch begins at zero");
+    assert_eq!(
+        client.produce("t", 0, numbered(2, 0)).await.base_offset,
+        14,
+        "a new epoch begins at zero"
+    );
 
     let broker = broker.restart().await;
     let again = broker.connect().await.produce("t", 0, numbered(2, 0)).await;
-    assert_eq!((again.error_code, again.base_offset), (0, 14), "duplicates are recognised after a restart");
+    assert_eq!(
+        (again.error_code, again.base_offset),
+        (0, 14),
+        "duplicates are recognised after a restart"
+    );
     broker.canary().await;
 }
 
@@ -276,9 +379,18 @@ async fn w22_traps_30_and_34_offsets_and_epochs_out_of_range() {
     client.produce("t", 0, batch_of(&["x"])).await;
     for offset in [-5, 2, i64::MAX] {
         let answer = client.fetch("t", 0, offset).await;
-        assert_eq!((error_of(answer.error_code), answer.high_watermark), (ErrorCode::OffsetOutOfRange, -1), "{offset}");
+        assert_eq!(
+            (error_of(answer.error_code), answer.high_watermark),
+            (ErrorCode::OffsetOutOfRange, -1),
+            "{offset}"
+        );
     }
-    for (epoch, error) in [(-1, ErrorCode::None), (0, ErrorCode::None), (1, ErrorCode::UnknownLeaderEpoch), (i32::MAX, ErrorCode::UnknownLeaderEpoch)] {
+    for (epoch, error) in [
+        (-1, ErrorCode::None),
+        (0, ErrorCode::None),
+        (1, ErrorCode::UnknownLeaderEpoch),
+        (i32::MAX, ErrorCode::UnknownLeaderEpoch),
+    ] {
         let mut request = fetch_request("t", 0, 0);
         request.topics[0].partitions[0].current_leader_epoch = epoch;
         let answer = only_partition(client.call(12, &request).await);
@@ -292,9 +404,16 @@ async fn w23_trap_32_sessions_that_are_none() {
     let broker = TestBroker::start().await;
     let mut client = broker.connect().await;
     client.produce("t", 0, batch_of(&["x"])).await;
-    let session = |id, epoch| FetchRequest { session_id: id, session_epoch: epoch, ..fetch_request("t", 0, 0) };
+    let session = |id, epoch| FetchRequest {
+        session_id: id,
+        session_epoch: epoch,
+        ..fetch_request("t", 0, 0)
+    };
     let answer = client.call(12, &session(4711, 1)).await;
-    assert_eq!((error_of(answer.error_code), answer.session_id), (ErrorCode::FetchSessionIdNotFound, 0));
+    assert_eq!(
+        (error_of(answer.error_code), answer.session_id),
+        (ErrorCode::FetchSessionIdNotFound, 0)
+    );
     let opened = client.call(12, &session(0, 0)).await;
     assert!(opened.session_id > 0);
     let answer = client.call(12, &session(opened.session_id, 5)).await;

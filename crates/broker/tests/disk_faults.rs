@@ -30,7 +30,9 @@ async fn what_was_acknowledged_survives_a_power_cut_at_any_moment() {
         for number in 0..5 + seed {
             let value = format!("{number}");
             let acks = if number % 2 == 0 { 1 } else { -1 };
-            let written = client.produce_with(9, &produce_request(acks, "t", 0, Some(batch_of(&[&value])))).await;
+            let written = client
+                .produce_with(9, &produce_request(acks, "t", 0, Some(batch_of(&[&value]))))
+                .await;
             assert_eq!(written.error_code, 0);
             acknowledged.push(value);
         }
@@ -52,7 +54,9 @@ async fn what_was_acknowledged_survives_a_power_cut_at_any_moment() {
 async fn by_interval_records_are_synced_a_little_later() {
     let disk = FaultyDisk::new();
     let broker = start(&disk).await;
-    broker.create_topic("interval", 1, &[("flush.policy", "interval"), ("flush.ms", "50")]).await;
+    broker
+        .create_topic("interval", 1, &[("flush.policy", "interval"), ("flush.ms", "50")])
+        .await;
     let mut client = broker.connect().await;
     assert_eq!(client.produce("interval", 0, batch_of(&["x"])).await.error_code, 0);
     tokio::time::sleep(Duration::from_millis(500)).await;
@@ -69,10 +73,16 @@ async fn after_a_failed_sync_nothing_is_acknowledged_any_more_and_what_was_can_b
     let mut client = broker.connect().await;
     assert_eq!(client.produce("t", 0, batch_of(&["kept"])).await.error_code, 0);
     disk.fail(Operation::Sync, "t-0", ErrorKind::Other, 1);
-    assert_eq!(error_of(client.produce("t", 0, batch_of(&["lost"])).await.error_code), ErrorCode::KafkaStorageError);
+    assert_eq!(
+        error_of(client.produce("t", 0, batch_of(&["lost"])).await.error_code),
+        ErrorCode::KafkaStorageError
+    );
     // The disk would work again, but what it has forgotten meanwhile nobody knows.
     for partition in [0, 1] {
-        assert_eq!(error_of(client.produce("t", partition, batch_of(&["x"])).await.error_code), ErrorCode::KafkaStorageError);
+        assert_eq!(
+            error_of(client.produce("t", partition, batch_of(&["x"])).await.error_code),
+            ErrorCode::KafkaStorageError
+        );
     }
     let read = client.fetch("t", 0, 0).await;
     assert_eq!((read.high_watermark, values(read.records.unwrap())), (1, vec!["kept".to_string()]));
@@ -87,7 +97,10 @@ async fn a_full_disk_refuses_records_until_there_is_room_again() {
     let mut client = broker.connect().await;
     assert_eq!(client.produce("t", 0, batch_of(&["a"])).await.error_code, 0);
     disk.set_free_bytes(Some(0));
-    assert_eq!(error_of(client.produce("t", 0, batch_of(&["b"])).await.error_code), ErrorCode::KafkaStorageError);
+    assert_eq!(
+        error_of(client.produce("t", 0, batch_of(&["b"])).await.error_code),
+        ErrorCode::KafkaStorageError
+    );
     assert_eq!(values(client.fetch("t", 0, 0).await.records.unwrap()), ["a"]);
     disk.set_free_bytes(None);
     assert_eq!(client.produce("t", 0, batch_of(&["c"])).await.base_offset, 1);
@@ -107,7 +120,10 @@ async fn partitions_are_spread_over_directories_and_one_may_be_missing_at_the_st
         assert_eq!(client.produce("many", partition, batch_of(&["x"])).await.error_code, 0);
     }
     let described = client.call(4, &DescribeLogDirsRequest::default()).await;
-    let held = described.results.iter().map(|dir| dir.topics.iter().map(|topic| topic.partitions.len()).sum::<usize>());
+    let held = described
+        .results
+        .iter()
+        .map(|dir| dir.topics.iter().map(|topic| topic.partitions.len()).sum::<usize>());
     let held: Vec<usize> = held.collect();
     assert!(held.len() == 2 && held[0].abs_diff(held[1]) <= 1, "{held:?}");
     broker.shutdown().await;
@@ -124,5 +140,9 @@ async fn partitions_are_spread_over_directories_and_one_may_be_missing_at_the_st
     outcomes.sort_by_key(|error| error.code());
     assert_eq!(outcomes, [[ErrorCode::None; 3], [ErrorCode::KafkaStorageError; 3]].concat());
     broker.create_topic("new", 1, &[]).await;
-    assert_eq!(client.produce("new", 0, batch_of(&["z"])).await.error_code, 0, "new partitions go where there is a directory");
+    assert_eq!(
+        client.produce("new", 0, batch_of(&["z"])).await.error_code,
+        0,
+        "new partitions go where there is a directory"
+    );
 }

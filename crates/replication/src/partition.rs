@@ -117,7 +117,13 @@ impl<P, F: ParkedFetch> Partition<P, F> {
 
     /// Nothing more can be written: producers who wait are told. What can be read, still is.
     pub fn dismiss_produces(&mut self, error: ErrorCode) -> Vec<Effect<P, F>> {
-        self.produces.take_all().map(|parked| Effect::AnswerProduce { parked, outcome: Err(error) }).collect()
+        self.produces
+            .take_all()
+            .map(|parked| Effect::AnswerProduce {
+                parked,
+                outcome: Err(error),
+            })
+            .collect()
     }
 
     /// The log cannot be used any more (its topic was deleted, the broker ends): everybody who waits is told.

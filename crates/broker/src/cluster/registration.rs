@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use dohle_metadata::controller::brokers::{BrokerHeartbeat, BrokerRegistration};
 use dohle_metadata::controller::{Controller, ControllerReply, ControllerRequest, Refusal};
@@ -69,10 +70,14 @@ pub(crate) async fn join(
     Ok(epoch?)
 }
 
-/// This broker holds what it is assigned, and may lead.
-pub(crate) async fn unfence(broker: &BrokerState) -> Result<(), RegistrationError> {
+/// This broker holds what it is assigned, and may lead. When this returns it leads, and its logs can be read to their ends.
+pub(crate) async fn unfence(broker: &Arc<BrokerState>) -> Result<(), RegistrationError> {
     heartbeat(broker, false).await?;
     broker.carried_out.reaches(broker.quorum.version().offset).await;
+    let settling = Arc::clone(broker);
+    if let Err(error) = tokio::task::spawn_blocking(move || settling.replicas.settle()).await {
+        tracing::error!(%error, "the logs could not be made ready");
+    }
     Ok(())
 }
 

@@ -17,22 +17,38 @@ pub(crate) async fn handle(broker: &Arc<BrokerState>, ctx: &RequestContext, requ
         () => ErrorCode::None,
     };
     if error != ErrorCode::None {
-        return ApiVersionsResponse { error_code: error.code(), ..ApiVersionsResponse::default() };
+        return ApiVersionsResponse {
+            error_code: error.code(),
+            ..ApiVersionsResponse::default()
+        };
     }
     let mut api_keys: Vec<ApiVersion> = APIS.iter().map(|api| served(api.key)).collect();
     api_keys.sort_by_key(|api| api.api_key);
-    ApiVersionsResponse { api_keys, finalized_features_epoch: broker.quorum.version().offset.0.max(0), ..ApiVersionsResponse::default() }
+    ApiVersionsResponse {
+        api_keys,
+        finalized_features_epoch: broker.quorum.version().offset.0.max(0),
+        ..ApiVersionsResponse::default()
+    }
 }
 
 /// The answer, in version 0, to a version of ApiVersions that is not served: the client tries again with one that is (KIP-511).
 pub(crate) fn unsupported_version() -> ApiVersionsResponse {
     let error_code = ErrorCode::UnsupportedVersion.code();
-    ApiVersionsResponse { error_code, api_keys: vec![served(ApiKey::ApiVersions)], ..ApiVersionsResponse::default() }
+    ApiVersionsResponse {
+        error_code,
+        api_keys: vec![served(ApiKey::ApiVersions)],
+        ..ApiVersionsResponse::default()
+    }
 }
 
 fn served(key: ApiKey) -> ApiVersion {
     let versions = key.valid_versions();
     // Clients that compare ranges before they produce expect Produce to begin at 0, though nobody sends 0 to 2 any more (KAFKA-18659).
     let min_version = if key == ApiKey::Produce { 0 } else { *versions.start() };
-    ApiVersion { api_key: key.code(), min_version, max_version: *versions.end(), ..ApiVersion::default() }
+    ApiVersion {
+        api_key: key.code(),
+        min_version,
+        max_version: *versions.end(),
+        ..ApiVersion::default()
+    }
 }

@@ -20,7 +20,10 @@ const HIGH_WATERMARK: i64 = -1;
 pub(crate) async fn handle(broker: &Arc<BrokerState>, _ctx: &RequestContext, request: DeleteRecordsRequest) -> DeleteRecordsResponse {
     let broker = Arc::clone(broker);
     match tokio::task::spawn_blocking(move || delete_all(&broker, request)).await {
-        Ok(topics) => DeleteRecordsResponse { topics, ..DeleteRecordsResponse::default() },
+        Ok(topics) => DeleteRecordsResponse {
+            topics,
+            ..DeleteRecordsResponse::default()
+        },
         Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
 }
@@ -31,17 +34,31 @@ fn delete_all(broker: &Arc<BrokerState>, request: DeleteRecordsRequest) -> Vec<D
     for topic in request.topics {
         let partitions = topic.partitions.iter().map(|asked| {
             let offset = (asked.offset != HIGH_WATERMARK).then_some(Offset(asked.offset));
-            let result = DeleteRecordsPartitionResult { partition_index: asked.partition_index, ..DeleteRecordsPartitionResult::default() };
+            let result = DeleteRecordsPartitionResult {
+                partition_index: asked.partition_index,
+                ..DeleteRecordsPartitionResult::default()
+            };
             match delete(broker, &topic.name, asked.partition_index, offset) {
                 Ok((cell, log_start)) => {
                     changed.push(cell);
-                    DeleteRecordsPartitionResult { low_watermark: log_start.0, ..result }
+                    DeleteRecordsPartitionResult {
+                        low_watermark: log_start.0,
+                        ..result
+                    }
                 }
-                Err(error) => DeleteRecordsPartitionResult { low_watermark: -1, error_code: error.code(), ..result },
+                Err(error) => DeleteRecordsPartitionResult {
+                    low_watermark: -1,
+                    error_code: error.code(),
+                    ..result
+                },
             }
         });
         let partitions = partitions.collect();
-        topics.push(DeleteRecordsTopicResult { partitions, name: topic.name, ..DeleteRecordsTopicResult::default() });
+        topics.push(DeleteRecordsTopicResult {
+            partitions,
+            name: topic.name,
+            ..DeleteRecordsTopicResult::default()
+        });
     }
     make_durable(broker, &changed, &mut topics);
     topics
@@ -68,6 +85,9 @@ fn make_durable(broker: &Arc<BrokerState>, changed: &[Arc<Cell>], topics: &mut [
     if directories.iter().all(written) {
         return;
     }
-    let succeeded = topics.iter_mut().flat_map(|topic| &mut topic.partitions).filter(|partition| partition.error_code == 0);
+    let succeeded = topics
+        .iter_mut()
+        .flat_map(|topic| &mut topic.partitions)
+        .filter(|partition| partition.error_code == 0);
     succeeded.for_each(|partition| partition.error_code = ErrorCode::KafkaStorageError.code());
 }

@@ -4,9 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dohle_protocol::id::TopicId;
-use dohle_protocol::messages::fetch::{
-    FetchRequest, FetchResponse, FetchableTopicResponse, LeaderIdAndEpoch, NodeEndpoint, PartitionData,
-};
+use dohle_protocol::messages::fetch::{FetchRequest, FetchResponse, FetchableTopicResponse, LeaderIdAndEpoch, NodeEndpoint, PartitionData};
 use dohle_protocol::{ApiKey, ErrorCode};
 use dohle_replication::{FetchPartition, PartitionKey, SessionRequest, TopicRef};
 use tokio::sync::OwnedSemaphorePermit;
@@ -40,7 +38,11 @@ pub(crate) async fn handle(broker: &Arc<BrokerState>, ctx: &RequestContext, requ
         Ok(plan) => plan,
         Err(error) => {
             broker.metrics.error(ApiKey::Fetch, error);
-            return FetchResponse { error_code: error.code(), ..FetchResponse::default() }.into();
+            return FetchResponse {
+                error_code: error.code(),
+                ..FetchResponse::default()
+            }
+            .into();
         }
     };
     let deadline = Instant::now() + wait_max;
@@ -65,12 +67,21 @@ fn replica_id(request: &FetchRequest) -> i32 {
 
 fn session_request(request: &FetchRequest, version: i16) -> SessionRequest {
     let uses_topic_ids = version >= TOPIC_IDS_FROM;
-    let topic = |name: &str, id: Uuid| if uses_topic_ids { TopicRef::Id(TopicId(id)) } else { TopicRef::Name(name.to_owned()) };
+    let topic = |name: &str, id: Uuid| {
+        if uses_topic_ids {
+            TopicRef::Id(TopicId(id))
+        } else {
+            TopicRef::Name(name.to_owned())
+        }
+    };
     let is_follower = replica_id(request) >= 0;
     let mut partitions = Vec::new();
     for asked in &request.topics {
         partitions.extend(asked.partitions.iter().map(|partition| FetchPartition {
-            key: PartitionKey { topic: topic(&asked.topic, asked.topic_id), partition: partition.partition },
+            key: PartitionKey {
+                topic: topic(&asked.topic, asked.topic_id),
+                partition: partition.partition,
+            },
             fetch_offset: partition.fetch_offset,
             partition_max_bytes: partition.partition_max_bytes,
             current_leader_epoch: partition.current_leader_epoch,
@@ -79,7 +90,10 @@ fn session_request(request: &FetchRequest, version: i16) -> SessionRequest {
     }
     let mut forgotten = Vec::new();
     for gone in &request.forgotten_topics_data {
-        let key = |partition: &i32| PartitionKey { topic: topic(&gone.topic, gone.topic_id), partition: *partition };
+        let key = |partition: &i32| PartitionKey {
+            topic: topic(&gone.topic, gone.topic_id),
+            partition: *partition,
+        };
         forgotten.extend(gone.partitions.iter().map(key));
     }
     SessionRequest {
@@ -147,7 +161,11 @@ fn respond(broker: &Arc<BrokerState>, ctx: &RequestContext, pass: FetchPass) -> 
         if ctx.api_version >= LEADER_HINTS_FROM
             && let Some((leader_id, leader_epoch)) = hints.hint(broker, &key.topic, key.partition, answer.error_code)
         {
-            answer.current_leader = LeaderIdAndEpoch { leader_id, leader_epoch, ..LeaderIdAndEpoch::default() };
+            answer.current_leader = LeaderIdAndEpoch {
+                leader_id,
+                leader_epoch,
+                ..LeaderIdAndEpoch::default()
+            };
         }
         match responses.last_mut() {
             Some(last) if topic.as_ref() == Some(&key.topic) => last.partitions.push(answer),
@@ -165,7 +183,12 @@ fn respond(broker: &Arc<BrokerState>, ctx: &RequestContext, pass: FetchPass) -> 
         ..NodeEndpoint::default()
     };
     let node_endpoints = hints.leaders(ctx).map(endpoint).collect();
-    FetchResponse { session_id: finished.session_id, responses, node_endpoints, ..FetchResponse::default() }
+    FetchResponse {
+        session_id: finished.session_id,
+        responses,
+        node_endpoints,
+        ..FetchResponse::default()
+    }
 }
 
 fn topic_response(topic: &TopicRef, first: PartitionData) -> FetchableTopicResponse {
@@ -173,5 +196,10 @@ fn topic_response(topic: &TopicRef, first: PartitionData) -> FetchableTopicRespo
         TopicRef::Name(name) => (name.clone(), Uuid::nil()),
         TopicRef::Id(id) => (String::new(), id.0),
     };
-    FetchableTopicResponse { topic: name, topic_id: id, partitions: vec![first], ..FetchableTopicResponse::default() }
+    FetchableTopicResponse {
+        topic: name,
+        topic_id: id,
+        partitions: vec![first],
+        ..FetchableTopicResponse::default()
+    }
 }

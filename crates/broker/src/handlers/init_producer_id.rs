@@ -25,10 +25,17 @@ pub(crate) async fn handle(broker: &Arc<BrokerState>, _ctx: &RequestContext, req
         None => broker.producer_ids.next(broker).await,
     };
     match given {
-        Ok(id) => InitProducerIdResponse { producer_id: id.0, ..InitProducerIdResponse::default() },
+        Ok(id) => InitProducerIdResponse {
+            producer_id: id.0,
+            ..InitProducerIdResponse::default()
+        },
         Err(error) => {
             broker.metrics.error(ApiKey::InitProducerId, error);
-            InitProducerIdResponse { error_code: error.code(), producer_epoch: -1, ..InitProducerIdResponse::default() }
+            InitProducerIdResponse {
+                error_code: error.code(),
+                producer_epoch: -1,
+                ..InitProducerIdResponse::default()
+            }
         }
     }
 }

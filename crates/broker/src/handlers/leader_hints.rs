@@ -51,7 +51,11 @@ impl LeaderHints {
         self.leaders.into_iter().filter_map(move |id| {
             let broker = image.broker(id)?;
             let endpoint = endpoints::reached_by(broker, &connection)?;
-            Some(Leader { node_id: id.0, endpoint, rack: broker.rack.clone() })
+            Some(Leader {
+                node_id: id.0,
+                endpoint,
+                rack: broker.rack.clone(),
+            })
         })
     }
 }

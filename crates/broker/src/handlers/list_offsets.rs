@@ -39,7 +39,10 @@ pub(crate) async fn handle(broker: &Arc<BrokerState>, ctx: &RequestContext, requ
         Ok(lookup.all(request.topics))
     };
     match answer {
-        Ok(topics) => ListOffsetsResponse { topics, ..ListOffsetsResponse::default() },
+        Ok(topics) => ListOffsetsResponse {
+            topics,
+            ..ListOffsetsResponse::default()
+        },
         Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
 }
@@ -58,7 +61,10 @@ impl Lookup {
     fn all(&self, topics: Vec<ListOffsetsTopic>) -> Vec<ListOffsetsTopicResponse> {
         let mut seen = BTreeSet::new();
         let mut twice = BTreeSet::new();
-        for (name, partition) in topics.iter().flat_map(|topic| topic.partitions.iter().map(|p| (&topic.name, p.partition_index))) {
+        for (name, partition) in topics
+            .iter()
+            .flat_map(|topic| topic.partitions.iter().map(|p| (&topic.name, p.partition_index)))
+        {
             if !seen.insert((name, partition)) {
                 twice.insert((name.clone(), partition));
             }
@@ -69,22 +75,45 @@ impl Lookup {
                 let is_twice = |partition: &ListOffsetsPartition| twice.contains(&(topic.name.clone(), partition.partition_index));
                 let answer = |asked: &ListOffsetsPartition| self.partition(&topic.name, asked, is_twice(asked));
                 let partitions = topic.partitions.iter().map(answer).collect();
-                ListOffsetsTopicResponse { partitions, name: topic.name, ..ListOffsetsTopicResponse::default() }
+                ListOffsetsTopicResponse {
+                    partitions,
+                    name: topic.name,
+                    ..ListOffsetsTopicResponse::default()
+                }
             })
             .collect()
     }
 
     fn partition(&self, topic: &str, asked: &ListOffsetsPartition, is_twice: bool) -> ListOffsetsPartitionResponse {
-        let found = if is_twice { Err(ErrorCode::InvalidRequest) } else { self.find(topic, asked) };
-        let answer = ListOffsetsPartitionResponse { partition_index: asked.partition_index, ..ListOffsetsPartitionResponse::default() };
+        let found = if is_twice {
+            Err(ErrorCode::InvalidRequest)
+        } else {
+            self.find(topic, asked)
+        };
+        let answer = ListOffsetsPartitionResponse {
+            partition_index: asked.partition_index,
+            ..ListOffsetsPartitionResponse::default()
+        };
         match found {
             Ok(Found(offset, timestamp, epoch)) => {
-                let leader_epoch = if self.api_version >= LEADER_EPOCH_FROM { epoch } else { LeaderEpoch::NONE };
-                ListOffsetsPartitionResponse { offset: offset.0, timestamp, leader_epoch: leader_epoch.0, ..answer }
+                let leader_epoch = if self.api_version >= LEADER_EPOCH_FROM {
+                    epoch
+                } else {
+                    LeaderEpoch::NONE
+                };
+                ListOffsetsPartitionResponse {
+                    offset: offset.0,
+                    timestamp,
+                    leader_epoch: leader_epoch.0,
+                    ..answer
+                }
             }
             Err(error) => {
                 self.broker.metrics.error(ApiKey::ListOffsets, error);
-                ListOffsetsPartitionResponse { error_code: error.code(), ..answer }
+                ListOffsetsPartitionResponse {
+                    error_code: error.code(),
+                    ..answer
+                }
             }
         }
     }
@@ -103,15 +132,21 @@ impl Lookup {
         }
         let cell = self.broker.replicas.cell(topic, asked.partition_index)?;
         let view = cell.view(LeaderEpoch(asked.current_leader_epoch))?;
-        let end = if self.is_consumer { view.upper_bound(self.isolation) } else { view.log_end_offset };
+        let end = if self.is_consumer {
+            view.upper_bound(self.isolation)
+        } else {
+            view.log_end_offset
+        };
         let none = Found(Offset(UNKNOWN), UNKNOWN, LeaderEpoch::NONE);
         match asked.timestamp {
             EARLIEST | EARLIEST_LOCAL => Ok(Found(view.log_start_offset, UNKNOWN, cell.epoch_at(view.log_start_offset))),
             // There is no tiered storage.
             LATEST_TIERED | EARLIEST_PENDING_UPLOAD => Ok(none),
-            _ if self.is_consumer && !view.is_settled => {
-                Err(if self.api_version >= 5 { ErrorCode::OffsetNotAvailable } else { ErrorCode::LeaderNotAvailable })
-            }
+            _ if self.is_consumer && !view.is_settled => Err(if self.api_version >= 5 {
+                ErrorCode::OffsetNotAvailable
+            } else {
+                ErrorCode::LeaderNotAvailable
+            }),
             LATEST => Ok(Found(end, UNKNOWN, view.leader_epoch)),
             timestamp => Ok(search(&cell, &view, timestamp, end)?.unwrap_or(none)),
         }

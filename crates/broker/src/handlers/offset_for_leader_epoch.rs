@@ -17,11 +17,18 @@ pub(crate) async fn handle(
     request: OffsetForLeaderEpochRequest,
 ) -> OffsetForLeaderEpochResponse {
     let topics = request.topics.into_iter().map(|topic| OffsetForLeaderTopicResult {
-        partitions: topic.partitions.iter().map(|asked| end_of_epoch(broker, &topic.topic, asked)).collect(),
+        partitions: topic
+            .partitions
+            .iter()
+            .map(|asked| end_of_epoch(broker, &topic.topic, asked))
+            .collect(),
         topic: topic.topic,
         ..OffsetForLeaderTopicResult::default()
     });
-    OffsetForLeaderEpochResponse { topics: topics.collect(), ..OffsetForLeaderEpochResponse::default() }
+    OffsetForLeaderEpochResponse {
+        topics: topics.collect(),
+        ..OffsetForLeaderEpochResponse::default()
+    }
 }
 
 fn end_of_epoch(broker: &BrokerState, topic: &str, asked: &OffsetForLeaderPartition) -> EpochEndOffset {
@@ -29,9 +36,19 @@ fn end_of_epoch(broker: &BrokerState, topic: &str, asked: &OffsetForLeaderPartit
         let cell = broker.replicas.cell(topic, asked.partition)?;
         cell.end_offset_for_epoch(LeaderEpoch(asked.current_leader_epoch), LeaderEpoch(asked.leader_epoch))
     };
-    let answer = EpochEndOffset { partition: asked.partition, ..EpochEndOffset::default() };
+    let answer = EpochEndOffset {
+        partition: asked.partition,
+        ..EpochEndOffset::default()
+    };
     match find() {
-        Ok(end) => EpochEndOffset { leader_epoch: end.epoch.0, end_offset: end.end_offset.0, ..answer },
-        Err(error) => EpochEndOffset { error_code: error.code(), ..answer },
+        Ok(end) => EpochEndOffset {
+            leader_epoch: end.epoch.0,
+            end_offset: end.end_offset.0,
+            ..answer
+        },
+        Err(error) => EpochEndOffset {
+            error_code: error.code(),
+            ..answer
+        },
     }
 }

@@ -7,15 +7,15 @@ use dohle_metadata::topic_name;
 use dohle_protocol::batch::BatchHeader;
 use dohle_protocol::id::TopicId;
 use dohle_protocol::messages::produce::{
-    BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceData, PartitionProduceResponse, ProduceRequest, ProduceResponse,
-    TopicProduceData, TopicProduceResponse,
+    BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceData, PartitionProduceResponse, ProduceRequest,
+    ProduceResponse, TopicProduceData, TopicProduceResponse,
 };
 use dohle_protocol::{ApiKey, ErrorCode};
 use dohle_replication::{Acks, TopicRef};
 use dohle_storage::AppendError;
 
-use crate::handlers::leader_hints::{Leader, LeaderHints};
 use crate::dispatch::{Answer, RequestContext};
+use crate::handlers::leader_hints::{Leader, LeaderHints};
 use crate::replica::cell::{self, ProduceContext, ProduceError};
 use crate::replica::produce_wait::ProduceWait;
 use crate::replica::table::TopicReplicas;
@@ -42,10 +42,17 @@ pub(crate) async fn handle(broker: &Arc<BrokerState>, ctx: &RequestContext, requ
         broker.metrics.error(ApiKey::Produce, ErrorCode::from_code(failed.error_code));
     }
     if request.acks == 0 {
-        let failed = partitions().find(|partition| partition.error_code != 0).map(|partition| ErrorCode::from_code(partition.error_code));
-        return failed.map_or(Answer::Silence, |error| Answer::Close(format!("a produce request with acks=0 failed with {error}")));
+        let failed = partitions()
+            .find(|partition| partition.error_code != 0)
+            .map(|partition| ErrorCode::from_code(partition.error_code));
+        return failed.map_or(Answer::Silence, |error| {
+            Answer::Close(format!("a produce request with acks=0 failed with {error}"))
+        });
     }
-    let mut response = ProduceResponse { responses, ..ProduceResponse::default() };
+    let mut response = ProduceResponse {
+        responses,
+        ..ProduceResponse::default()
+    };
     if ctx.api_version >= LEADER_HINTS_FROM {
         add_leader_hints(&mut response, broker, ctx);
     }
@@ -70,10 +77,23 @@ impl Produce<'_> {
         let context = match Acks::try_from(request.acks) {
             // There are no transactions yet, so nobody can have begun one.
             Ok(_) if request.transactional_id.is_some() => Err(ErrorCode::InvalidTxnState),
-            Ok(acks) => Ok(ProduceContext { acks, zstd_allowed, now_ms, now, request_bytes: ctx.request_bytes }),
+            Ok(acks) => Ok(ProduceContext {
+                acks,
+                zstd_allowed,
+                now_ms,
+                now,
+                request_bytes: ctx.request_bytes,
+            }),
             Err(error) => Err(error),
         };
-        Produce { broker, by_id: ctx.api_version >= TOPIC_IDS_FROM, context, wait: Arc::default(), places: 0, parked: 0 }
+        Produce {
+            broker,
+            by_id: ctx.api_version >= TOPIC_IDS_FROM,
+            context,
+            wait: Arc::default(),
+            places: 0,
+            parked: 0,
+        }
     }
 
     fn append_all(&mut self, topics: Vec<TopicProduceData>) -> Vec<TopicProduceResponse> {
@@ -84,13 +104,25 @@ impl Produce<'_> {
         let found = if topic_name::is_internal(&topic.name) {
             Err(ErrorCode::InvalidTopicException)
         } else if self.by_id {
-            self.broker.replicas.topic_by_id(TopicId(topic.topic_id)).ok_or(ErrorCode::UnknownTopicId)
+            self.broker
+                .replicas
+                .topic_by_id(TopicId(topic.topic_id))
+                .ok_or(ErrorCode::UnknownTopicId)
         } else {
             self.broker.replicas.topic(&topic.name).ok_or(ErrorCode::UnknownTopicOrPartition)
         };
         let found = found.as_deref().map_err(|error| *error);
-        let partition_responses = topic.partition_data.into_iter().map(|partition| self.append_partition(found, partition)).collect();
-        TopicProduceResponse { name: topic.name, topic_id: topic.topic_id, partition_responses, ..TopicProduceResponse::default() }
+        let partition_responses = topic
+            .partition_data
+            .into_iter()
+            .map(|partition| self.append_partition(found, partition))
+            .collect();
+        TopicProduceResponse {
+            name: topic.name,
+            topic_id: topic.topic_id,
+            partition_responses,
+            ..TopicProduceResponse::default()
+        }
     }
 
     fn append_partition(&mut self, topic: Result<&TopicReplicas, ErrorCode>, partition: PartitionProduceData) -> PartitionProduceResponse {
@@ -115,7 +147,10 @@ impl Produce<'_> {
     ) -> Result<PartitionProduceResponse, ProduceError> {
         let context = self.context?;
         let cell = topic?.cell(partition.index)?;
-        let records = partition.records.filter(|records| !records.is_empty()).ok_or(ErrorCode::InvalidRecord)?;
+        let records = partition
+            .records
+            .filter(|records| !records.is_empty())
+            .ok_or(ErrorCode::InvalidRecord)?;
         if BatchHeader::parse(&records).is_ok_and(|batch| batch.is_transactional()) {
             // Nobody could end the transaction that this would begin.
             return Err(ErrorCode::InvalidTxnState.into());
@@ -128,7 +163,11 @@ impl Produce<'_> {
             log_append_time_ms: info.log_append_time_ms,
             log_start_offset: info.log_start_offset.0,
             // Until the ticket is answered.
-            error_code: if is_parked { ErrorCode::RequestTimedOut.code() } else { ErrorCode::None.code() },
+            error_code: if is_parked {
+                ErrorCode::RequestTimedOut.code()
+            } else {
+                ErrorCode::None.code()
+            },
             ..PartitionProduceResponse::default()
         })
     }
@@ -168,10 +207,18 @@ fn record_errors(error: &AppendError) -> Vec<BatchIndexAndErrorMessage> {
 fn add_leader_hints(response: &mut ProduceResponse, broker: &BrokerState, ctx: &RequestContext) {
     let mut hints = LeaderHints::default();
     for topic in &mut response.responses {
-        let named = if topic.topic_id.is_nil() { TopicRef::Name(topic.name.clone()) } else { TopicRef::Id(TopicId(topic.topic_id)) };
+        let named = if topic.topic_id.is_nil() {
+            TopicRef::Name(topic.name.clone())
+        } else {
+            TopicRef::Id(TopicId(topic.topic_id))
+        };
         for partition in &mut topic.partition_responses {
             if let Some((leader_id, leader_epoch)) = hints.hint(broker, &named, partition.index, partition.error_code) {
-                partition.current_leader = LeaderIdAndEpoch { leader_id, leader_epoch, ..LeaderIdAndEpoch::default() };
+                partition.current_leader = LeaderIdAndEpoch {
+                    leader_id,
+                    leader_epoch,
+                    ..LeaderIdAndEpoch::default()
+                };
             }
         }
     }

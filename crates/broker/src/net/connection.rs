@@ -185,7 +185,13 @@ impl Connection {
                     Poll::Pending => (State::Working(future), 0),
                 };
                 self.finished_bytes += finished_bytes;
-                self.in_flight.push_back(InFlight { api, begun, state, finished_bytes, _memory: request.memory });
+                self.in_flight.push_back(InFlight {
+                    api,
+                    begun,
+                    state,
+                    finished_bytes,
+                    _memory: request.memory,
+                });
             }
             Err(refused) => self.ending = Some(refused.into()),
         }
@@ -204,7 +210,16 @@ impl Connection {
                 }
             }
             progress = true;
-            let Some(InFlight { api, begun, state: State::Finished(reply), finished_bytes, .. }) = self.in_flight.pop_front() else { break };
+            let Some(InFlight {
+                api,
+                begun,
+                state: State::Finished(reply),
+                finished_bytes,
+                ..
+            }) = self.in_flight.pop_front()
+            else {
+                break;
+            };
             self.finished_bytes -= finished_bytes;
             self.broker.metrics.answered(api, begun.elapsed());
             match reply {

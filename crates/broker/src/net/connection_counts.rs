@@ -42,7 +42,10 @@ impl ConnectionCounts {
             return Err(TooManyConnections::FromAddress(per_address_max));
         }
         by_address.insert(address, count + 1);
-        Ok(CountedConnection { counts: Arc::clone(self), address })
+        Ok(CountedConnection {
+            counts: Arc::clone(self),
+            address,
+        })
     }
 }
 

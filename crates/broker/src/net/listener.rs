@@ -35,7 +35,11 @@ pub(crate) struct BoundListener {
 impl BoundListener {
     /// Binds every address of the listener. With port 0 all of them get the same free port. An IPv6 address is skipped on a machine without.
     pub(crate) fn bind(listener: &Listener) -> Result<BoundListener, ListenError> {
-        let failed = |source| ListenError { listener: listener.name.clone(), address: listener.bind.to_string(), source };
+        let failed = |source| ListenError {
+            listener: listener.name.clone(),
+            address: listener.bind.to_string(),
+            source,
+        };
         let mut sockets: Vec<TcpListener> = Vec::new();
         for mut address in listener.bind.socket_addresses().map_err(failed)? {
             if let (0, Some(first)) = (address.port(), sockets.first()) {
@@ -49,7 +53,10 @@ impl BoundListener {
                 Err(error) => return Err(failed(error)),
             }
         }
-        Ok(BoundListener { listener: Arc::new(listener.clone()), sockets })
+        Ok(BoundListener {
+            listener: Arc::new(listener.clone()),
+            sockets,
+        })
     }
 
     pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
@@ -110,16 +117,28 @@ impl Acceptor {
 
     fn accept(&self, stream: TcpStream, peer_addr: SocketAddr) {
         let settings = self.broker.settings.load();
-        let counted = self.broker.connections.open(peer_addr.ip(), settings.connections_max, settings.connections_per_ip_max);
+        let counted = self
+            .broker
+            .connections
+            .open(peer_addr.ip(), settings.connections_max, settings.connections_per_ip_max);
         let counted = match counted {
             Ok(counted) => counted,
             Err(reason) => return tracing::warn!(peer = %peer_addr, listener = %self.listener.name, "connection refused: {reason}"),
         };
         // Gone before we looked at it.
-        let (Ok(local_addr), Ok(())) = (stream.local_addr(), stream.set_nodelay(true)) else { return };
-        let info = Arc::new(ConnectionInfo { listener: Arc::clone(&self.listener), local_addr, peer_addr });
+        let (Ok(local_addr), Ok(())) = (stream.local_addr(), stream.set_nodelay(true)) else {
+            return;
+        };
+        let info = Arc::new(ConnectionInfo {
+            listener: Arc::clone(&self.listener),
+            local_addr,
+            peer_addr,
+        });
         let served = connection::serve(Arc::clone(&self.broker), stream, info, self.stop.clone());
-        let open = OpenConnection { _counted: counted, metrics: Arc::clone(&self.broker.metrics) };
+        let open = OpenConnection {
+            _counted: counted,
+            metrics: Arc::clone(&self.broker.metrics),
+        };
         open.metrics.connection_opened();
         self.connections.spawn(async move {
             let _open = open;

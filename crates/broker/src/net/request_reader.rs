@@ -42,7 +42,13 @@ pub(super) struct RequestReader {
 impl RequestReader {
     pub(super) fn new(request_bytes_max: i32, budget: Arc<Semaphore>) -> RequestReader {
         let buffer = BytesMut::new();
-        RequestReader { request_bytes_max, budget: PollSemaphore::new(budget), buffer, expected: None, reserved: None }
+        RequestReader {
+            request_bytes_max,
+            budget: PollSemaphore::new(budget),
+            buffer,
+            expected: None,
+            reserved: None,
+        }
     }
 
     /// Whether the peer has begun a request and not finished it.
@@ -52,7 +58,9 @@ impl RequestReader {
 
     /// The next request that has arrived; `Ready(None)` if more must be read first, pending while the budget has no room for it.
     pub(super) fn poll_request(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<ReceivedRequest>, FrameError>> {
-        let Some(expected) = self.expected()? else { return Poll::Ready(Ok(None)) };
+        let Some(expected) = self.expected()? else {
+            return Poll::Ready(Ok(None));
+        };
         let total = LENGTH_BYTES + expected;
         if self.buffer.len() < total {
             return Poll::Ready(Ok(None));

@@ -92,7 +92,15 @@ impl Cell {
         let identity = log.identity().clone();
         let tail = TailCache::new(Arc::clone(&services.tail_budget));
         let role = Partition::new();
-        let replica = Replica { log, role, flush, flush_scheduled: false, tail, last_append: None, write_failure: None };
+        let replica = Replica {
+            log,
+            role,
+            flush,
+            flush_scheduled: false,
+            tail,
+            last_append: None,
+            write_failure: None,
+        };
         directory.partition_added();
         Cell {
             topic: identity.topic,
@@ -108,7 +116,10 @@ impl Cell {
     pub(crate) fn assign(self: &Arc<Cell>, assignment: Assignment) {
         let effects = {
             let mut replica = self.lock();
-            let log = LogEnd { written: replica.log.log_end_offset(), synced: replica.log.recovery_point() };
+            let log = LogEnd {
+                written: replica.log.log_end_offset(),
+                synced: replica.log.recovery_point(),
+            };
             let durability = replica.flush.durability();
             replica.role.on_assignment(assignment, self.services.me, log, durability)
         };
@@ -140,9 +151,20 @@ impl Cell {
         if self.directory.is_offline() {
             return Err(ErrorCode::KafkaStorageError.into());
         }
-        let ProduceContext { acks, zstd_allowed, now_ms, now, request_bytes } = context;
+        let ProduceContext {
+            acks,
+            zstd_allowed,
+            now_ms,
+            now,
+            request_bytes,
+        } = context;
         let leader_epoch = replica.role.leader_epoch();
-        let append = AppendContext { leader_epoch, now_ms, origin: AppendOrigin::Client, zstd_allowed };
+        let append = AppendContext {
+            leader_epoch,
+            now_ms,
+            origin: AppendOrigin::Client,
+            zstd_allowed,
+        };
         let mut info = match replica.log.append_as_leader(records, append) {
             Ok(info) => info,
             Err(error) => {
@@ -193,7 +215,11 @@ impl Cell {
         let view = replica.view(current_leader_epoch)?;
         let bound = view.upper_bound(isolation);
         let is_readable = offset >= view.log_start_offset && offset < bound;
-        let tail = if is_readable { replica.tail.read(offset, bound, bytes_max, min_one_batch) } else { None };
+        let tail = if is_readable {
+            replica.tail.read(offset, bound, bytes_max, min_one_batch)
+        } else {
+            None
+        };
         Ok((view, tail))
     }
 
@@ -246,7 +272,10 @@ impl Cell {
 
     pub(crate) fn positions(&self) -> LogPositions {
         let replica = self.lock();
-        let high_watermark = replica.role.leader(LeaderEpoch::NONE).map_or(Offset::ZERO, |leader| leader.high_watermark());
+        let high_watermark = replica
+            .role
+            .leader(LeaderEpoch::NONE)
+            .map_or(Offset::ZERO, |leader| leader.high_watermark());
         LogPositions {
             topic: Arc::clone(&self.topic),
             partition: self.partition,
@@ -258,7 +287,9 @@ impl Cell {
 
     pub(crate) fn apply_retention(&self, now_ms: i64) {
         let mut replica = self.lock();
-        let Ok(high_watermark) = replica.role.leader(LeaderEpoch::NONE).map(|leader| leader.high_watermark()) else { return };
+        let Ok(high_watermark) = replica.role.leader(LeaderEpoch::NONE).map(|leader| leader.high_watermark()) else {
+            return;
+        };
         if replica.write_failure.is_some() || self.directory.is_offline() {
             return;
         }
@@ -336,7 +367,9 @@ impl Cell {
             self.services.schedule.add(now + interval, Task::Flush(Arc::downgrade(self)));
         }
         if replica.last_append.is_none() {
-            self.services.schedule.add(now + limits::TAIL_CACHE_IDLE_MAX, Task::DropTail(Arc::downgrade(self)));
+            self.services
+                .schedule
+                .add(now + limits::TAIL_CACHE_IDLE_MAX, Task::DropTail(Arc::downgrade(self)));
         }
         replica.last_append = Some(now);
         self.plan_checkpoint();

@@ -44,14 +44,25 @@ enum Look {
 impl FetchPass {
     pub(crate) fn new(broker: &Arc<BrokerState>, plan: FetchPlan, limits: FetchLimits) -> FetchPass {
         let answers = Vec::with_capacity(plan.partitions.len());
-        FetchPass { broker: Arc::clone(broker), plan, limits, bytes_max: limits.bytes_max, bytes: 0, answers, is_urgent: false }
+        FetchPass {
+            broker: Arc::clone(broker),
+            plan,
+            limits,
+            bytes_max: limits.bytes_max,
+            bytes: 0,
+            answers,
+            is_urgent: false,
+        }
     }
 
     /// Begins from the front. Returns the bytes that the pass may read.
     pub(crate) fn begin(&mut self) -> usize {
         self.answers.clear();
         self.bytes = 0;
-        self.bytes_max = self.limits.bytes_max.min(self.plan.partitions.len().saturating_mul(limits::FETCH_PARTITION_BYTES_MAX));
+        self.bytes_max = self
+            .limits
+            .bytes_max
+            .min(self.plan.partitions.len().saturating_mul(limits::FETCH_PARTITION_BYTES_MAX));
         self.bytes_max
     }
 
@@ -131,14 +142,19 @@ impl FetchPass {
         }
         let offset = Offset(wanted.fetch_offset);
         let current_epoch = LeaderEpoch(wanted.current_leader_epoch);
-        let partition_max = usize::try_from(wanted.partition_max_bytes).unwrap_or_default().min(limits::FETCH_PARTITION_BYTES_MAX);
+        let partition_max = usize::try_from(wanted.partition_max_bytes)
+            .unwrap_or_default()
+            .min(limits::FETCH_PARTITION_BYTES_MAX);
         let max_bytes = partition_max.min(self.bytes_max.saturating_sub(self.bytes));
         // The first partition that has records gives one batch, however large: otherwise nobody could read past it.
         let min_one_batch = self.bytes == 0;
         let isolation = self.limits.isolation;
         let (view, tail) = cell.view_at(current_epoch, offset, isolation, max_bytes, min_one_batch)?;
         if let Some(diverging_epoch) = diverging(&cell, wanted)? {
-            return Ok(Look::Answer(PartitionData { diverging_epoch, ..bounds(wanted, &view, isolation) }));
+            return Ok(Look::Answer(PartitionData {
+                diverging_epoch,
+                ..bounds(wanted, &view, isolation)
+            }));
         }
         if offset < view.log_start_offset || offset > view.log_end_offset {
             return Err(ErrorCode::OffsetOutOfRange);
@@ -147,7 +163,15 @@ impl FetchPass {
         match tail {
             Some(read) => Ok(Look::Answer(with_records(wanted, &view, isolation, read.records, read.next_offset))),
             None if offset >= upper_bound || (max_bytes == 0 && !min_one_batch) => Ok(Look::Answer(bounds(wanted, &view, isolation))),
-            None => Ok(Look::Files(view, ReadRequest { offset, upper_bound, max_bytes, min_one_batch })),
+            None => Ok(Look::Files(
+                view,
+                ReadRequest {
+                    offset,
+                    upper_bound,
+                    max_bytes,
+                    min_one_batch,
+                },
+            )),
         }
     }
 
@@ -176,7 +200,11 @@ fn diverging(cell: &Cell, wanted: &FetchPartition) -> Result<Option<EpochEndOffs
         return Err(ErrorCode::OffsetOutOfRange);
     }
     let is_diverging = end.epoch < last_fetched || end.end_offset.0 < wanted.fetch_offset;
-    Ok(is_diverging.then(|| EpochEndOffset { epoch: end.epoch.0, end_offset: end.end_offset.0, ..EpochEndOffset::default() }))
+    Ok(is_diverging.then(|| EpochEndOffset {
+        epoch: end.epoch.0,
+        end_offset: end.end_offset.0,
+        ..EpochEndOffset::default()
+    }))
 }
 
 /// An answer without records.

@@ -41,7 +41,13 @@ pub(crate) struct ParkedPlaces {
 impl ParkedPlaces {
     pub(crate) fn new(bytes_missing: usize) -> ParkedPlaces {
         let bytes_missing = AtomicI64::new(bytes_missing as i64);
-        ParkedPlaces { wait: Arc::new(FetchWait { bytes_missing, woken: Notify::new() }), places: Vec::new() }
+        ParkedPlaces {
+            wait: Arc::new(FetchWait {
+                bytes_missing,
+                woken: Notify::new(),
+            }),
+            places: Vec::new(),
+        }
     }
 
     pub(crate) fn ticket(&self) -> FetchTicket {

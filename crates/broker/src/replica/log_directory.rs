@@ -38,7 +38,9 @@ impl LogDirectory {
         let found = dir.take_logs();
         let offline = Arc::new(AtomicBool::new(false));
         let failed = Arc::clone(&offline);
-        let committer = Committer::new(Arc::clone(&disk), dir.path().to_owned(), move |_| failed.store(true, Ordering::Release));
+        let committer = Committer::new(Arc::clone(&disk), dir.path().to_owned(), move |_| {
+            failed.store(true, Ordering::Release)
+        });
         let directory = LogDirectory {
             dir,
             disk,
@@ -94,7 +96,10 @@ impl LogDirectory {
     /// Positions have changed: they are to be written down within the checkpoint interval.
     pub(crate) fn plan_checkpoint(self: &Arc<LogDirectory>, services: &CellServices) {
         if !self.checkpoint_planned.load(Ordering::Relaxed) && !self.checkpoint_planned.swap(true, Ordering::AcqRel) {
-            services.schedule.add(Instant::now() + services.checkpoint_interval, Task::Checkpoint(Arc::downgrade(self)));
+            services.schedule.add(
+                Instant::now() + services.checkpoint_interval,
+                Task::Checkpoint(Arc::downgrade(self)),
+            );
         }
     }
 
@@ -102,7 +107,9 @@ impl LogDirectory {
     pub(crate) fn plan_checkpoint_soon(self: &Arc<LogDirectory>, services: &CellServices) {
         if !self.checkpoint_soon.swap(true, Ordering::AcqRel) {
             let interval = services.checkpoint_interval.min(limits::CHECKPOINT_AFTER_ROLL);
-            services.schedule.add(Instant::now() + interval, Task::Checkpoint(Arc::downgrade(self)));
+            services
+                .schedule
+                .add(Instant::now() + interval, Task::Checkpoint(Arc::downgrade(self)));
         }
     }
 

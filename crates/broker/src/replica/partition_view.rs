@@ -25,7 +25,11 @@ pub(crate) enum Isolation {
 impl Isolation {
     /// As Kafka does, any other number than 1 is taken for `read_uncommitted`.
     pub(crate) fn from_wire(level: i8) -> Isolation {
-        if level == 1 { Isolation::ReadCommitted } else { Isolation::ReadUncommitted }
+        if level == 1 {
+            Isolation::ReadCommitted
+        } else {
+            Isolation::ReadUncommitted
+        }
     }
 }
 

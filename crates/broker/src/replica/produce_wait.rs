@@ -33,7 +33,10 @@ pub(crate) struct ProduceTicket {
 impl ProduceWait {
     pub(crate) fn ticket(self: &Arc<ProduceWait>, place: usize) -> ProduceTicket {
         self.state.lock().tickets += 1;
-        ProduceTicket { wait: Arc::clone(self), place }
+        ProduceTicket {
+            wait: Arc::clone(self),
+            place,
+        }
     }
 
     pub(crate) async fn all_answered(&self) {
@@ -59,7 +62,11 @@ impl ProduceTicket {
         let waker = {
             let mut state = self.wait.state.lock();
             state.outcomes.push((self.place, outcome));
-            if state.outcomes.len() == state.tickets { state.waker.take() } else { None }
+            if state.outcomes.len() == state.tickets {
+                state.waker.take()
+            } else {
+                None
+            }
         };
         if let Some(waker) = waker {
             waker.wake();

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use dohle_protocol::ErrorCode;
 use dohle_protocol::id::{PartitionIndex, TopicId};
@@ -102,7 +102,13 @@ impl ReplicaTable {
             online.push(directory);
         }
         let topics = RwLock::default();
-        ReplicaTable { services, directories: online, missing_directories, found: Mutex::new(found), topics }
+        ReplicaTable {
+            services,
+            directories: online,
+            missing_directories,
+            found: Mutex::new(found),
+            topics,
+        }
     }
 
     pub(crate) fn topic(&self, name: &str) -> Option<Arc<TopicReplicas>> {
@@ -133,19 +139,9 @@ impl ReplicaTable {
         &self.missing_directories
     }
 
-    /// Takes over everything that the metadata assign to this broker at its start. Blocks; several logs are opened at a time.
+    /// Takes over everything that the metadata assign to this broker at its start. Blocks.
     pub(crate) fn start(&self, assignments: &[TopicAssignment]) {
-        let next = AtomicUsize::new(0);
-        let threads = assignments.len().min(limits::OPEN_THREADS_MAX);
-        std::thread::scope(|scope| {
-            for _ in 0..threads {
-                scope.spawn(|| {
-                    while let Some(assignment) = assignments.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        self.open_all(assignment, true);
-                    }
-                });
-            }
-        });
+        self.open_all(assignments, true);
         for (log, _) in self.found.lock().values() {
             tracing::warn!(dir = %log.dir.display(), "the metadata know no such partition; its log is left alone");
         }
@@ -165,7 +161,7 @@ impl ReplicaTable {
 
     /// Opens partitions that have been added: a new topic, or more partitions of one. Blocks.
     pub(crate) fn add(&self, assignment: &TopicAssignment) {
-        self.open_all(assignment, false);
+        self.open_all(std::slice::from_ref(assignment), false);
     }
 
     /// The leadership of partitions, or the settings of their topic, have changed.
@@ -206,7 +202,10 @@ impl ReplicaTable {
     pub(crate) fn positions(&self, directory: &Arc<LogDirectory>) -> Vec<LogPositions> {
         let topics = self.topics();
         let cells = topics.iter().flat_map(|topic| topic.cells());
-        cells.filter(|cell| Arc::ptr_eq(&cell.directory, directory)).map(|cell| cell.positions()).collect()
+        cells
+            .filter(|cell| Arc::ptr_eq(&cell.directory, directory))
+            .map(|cell| cell.positions())
+            .collect()
     }
 
     /// Closes every log, and says in each directory that this was done. Blocks.
@@ -216,7 +215,10 @@ impl ReplicaTable {
             // Before the roles are given up, and the high watermarks with them.
             let mut positions = self.positions(directory);
             let mut is_clean = !directory.is_offline();
-            let cells = topics.iter().flat_map(|topic| topic.cells()).filter(|cell| Arc::ptr_eq(&cell.directory, directory));
+            let cells = topics
+                .iter()
+                .flat_map(|topic| topic.cells())
+                .filter(|cell| Arc::ptr_eq(&cell.directory, directory));
             for (cell, positions) in cells.zip(&mut positions) {
                 match cell.close() {
                     Ok(()) => positions.recovery_point = cell.inspect(PartitionLog::log_end_offset),
@@ -231,42 +233,88 @@ impl ReplicaTable {
                 continue;
             }
             // The positions last: they name the ends of the logs, which are durable only then.
-            let marked = directory.files().mark_clean_shutdown().and_then(|()| directory.write_checkpoints(&positions));
+            let marked = directory
+                .files()
+                .mark_clean_shutdown()
+                .and_then(|()| directory.write_checkpoints(&positions));
             if let Err(error) = marked {
                 tracing::error!(dir = %directory.path().display(), %error, "no clean shutdown of this directory");
             }
         }
     }
 
-    fn open_all(&self, assignment: &TopicAssignment, at_start: bool) {
-        let mut places = self.topic_by_id(assignment.id).map_or_else(Vec::new, |topic| topic.places.clone());
-        for (partition, assigned) in &assignment.partitions {
+    /// Opens what is not open yet, several logs at a time if they are many.
+    fn open_all(&self, assignments: &[TopicAssignment], at_start: bool) {
+        let all = assignments
+            .iter()
+            .flat_map(|topic| topic.partitions.iter().map(move |partition| (topic, *partition)));
+        let is_missing = |(topic, (partition, _)): &(&TopicAssignment, (PartitionIndex, Assignment))| {
+            self.topic_by_id(topic.id).is_none_or(|open| open.cell(partition.0).is_err())
+        };
+        let wanted: Vec<_> = all.filter(is_missing).collect();
+        let opened: Vec<OnceLock<Place>> = wanted.iter().map(|_| OnceLock::new()).collect();
+        let next = AtomicUsize::new(0);
+        let work = || {
+            let take = || next.fetch_add(1, Ordering::Relaxed);
+            while let Some(((topic, (partition, assigned)), place)) = Some(take()).and_then(|at| wanted.get(at).zip(opened.get(at))) {
+                place.get_or_init(|| self.open_place(topic, *partition, *assigned, at_start));
+            }
+        };
+        let threads = (wanted.len() / limits::LOGS_PER_OPEN_THREAD_MIN).min(limits::OPEN_THREADS_MAX);
+        std::thread::scope(|scope| {
+            (1..threads).for_each(|_| drop(scope.spawn(work)));
+            work();
+        });
+        let places = opened.into_iter().filter_map(OnceLock::into_inner);
+        let mut places = wanted
+            .iter()
+            .map(|(topic, (partition, _))| (topic.id, *partition))
+            .zip(places)
+            .peekable();
+        for topic in assignments {
+            let of_topic = std::iter::from_fn(|| places.next_if(|((id, _), _)| *id == topic.id));
+            self.insert(topic, of_topic.map(|((_, partition), place)| (partition, place)));
+        }
+    }
+
+    fn insert(&self, topic: &TopicAssignment, opened: impl Iterator<Item = (PartitionIndex, Place)>) {
+        let mut places = self.topic_by_id(topic.id).map_or_else(Vec::new, |known| known.places.clone());
+        for (partition, place) in opened {
             let index = usize::try_from(partition.0).expect("the metadata hold no negative partition");
             if places.len() <= index {
                 places.resize(index + 1, Place::Absent);
             }
-            if let Place::Online(_) = places[index] {
-                continue;
-            }
-            places[index] = match self.open(assignment, *partition, at_start) {
-                Ok(cell) => {
-                    cell.assign(*assigned);
-                    Place::Online(cell)
-                }
-                Err(reason) => {
-                    tracing::error!(topic = %assignment.name, partition = partition.0, "the partition is offline: {reason}");
-                    Place::Offline
-                }
-            };
+            places[index] = place;
         }
-        let topic = Arc::new(TopicReplicas { name: Arc::clone(&assignment.name), id: assignment.id, places });
+        let topic = Arc::new(TopicReplicas {
+            name: Arc::clone(&topic.name),
+            id: topic.id,
+            places,
+        });
         let mut topics = self.topics.write();
         topics.by_name.insert(Arc::clone(&topic.name), Arc::clone(&topic));
         topics.by_id.insert(topic.id, topic);
     }
 
+    fn open_place(&self, topic: &TopicAssignment, partition: PartitionIndex, assigned: Assignment, at_start: bool) -> Place {
+        match self.open(topic, partition, at_start) {
+            Ok(cell) => {
+                cell.assign(assigned);
+                Place::Online(cell)
+            }
+            Err(reason) => {
+                tracing::error!(topic = %topic.name, partition = partition.0, "the partition is offline: {reason}");
+                Place::Offline
+            }
+        }
+    }
+
     fn open(&self, assignment: &TopicAssignment, partition: PartitionIndex, at_start: bool) -> Result<Arc<Cell>, String> {
-        let identity = LogIdentity { topic: Arc::clone(&assignment.name), partition, topic_id: assignment.id };
+        let identity = LogIdentity {
+            topic: Arc::clone(&assignment.name),
+            partition,
+            topic_id: assignment.id,
+        };
         let (directory, dir, state) = match self.take_found(assignment, partition)? {
             Some((found, directory)) => (directory, found.dir, found.open_state),
             None => {
@@ -288,17 +336,27 @@ impl ReplicaTable {
         if log.recovery_point() < state.recovery_point {
             directory.checkpoint_is_wrong();
         }
-        Ok(Arc::new(Cell::new(log, directory, Arc::clone(&self.services), assignment.settings.flush)))
+        Ok(Arc::new(Cell::new(
+            log,
+            directory,
+            Arc::clone(&self.services),
+            assignment.settings.flush,
+        )))
     }
 
     /// The log that was found for a partition at the start. One of another incarnation of the topic is put aside.
     fn take_found(&self, assignment: &TopicAssignment, partition: PartitionIndex) -> Result<Option<Found>, String> {
-        let Some((found, directory)) = self.found.lock().remove(&(Arc::clone(&assignment.name), partition)) else { return Ok(None) };
+        let Some((found, directory)) = self.found.lock().remove(&(Arc::clone(&assignment.name), partition)) else {
+            return Ok(None);
+        };
         let found_id = found.identity.topic_id;
         if found_id == assignment.id || found_id.is_zero() {
             return Ok(Some((found, directory)));
         }
-        let aside = directory.files().set_aside(&found.dir).map_err(|error| format!("{}: {error}", found.dir.display()))?;
+        let aside = directory
+            .files()
+            .set_aside(&found.dir)
+            .map_err(|error| format!("{}: {error}", found.dir.display()))?;
         tracing::warn!(dir = %found.dir.display(), aside = %aside.display(), "put aside the log of another topic of this name");
         Ok(None)
     }

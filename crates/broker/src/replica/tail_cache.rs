@@ -39,7 +39,11 @@ pub(crate) struct TailRead {
 
 impl TailCache {
     pub(crate) fn new(budget: Arc<TailBudget>) -> TailCache {
-        TailCache { budget, batches: VecDeque::new(), bytes: 0 }
+        TailCache {
+            budget,
+            batches: VecDeque::new(),
+            bytes: 0,
+        }
     }
 
     /// Takes a batch in. `bytes` may be part of a request of `request_bytes`, which it would keep in memory: a small part is copied.
@@ -47,7 +51,11 @@ impl TailCache {
         if self.batches.back().is_some_and(|last| last.next != base) {
             self.clear();
         }
-        let bytes = if bytes.len() < request_bytes / 2 { Bytes::copy_from_slice(&bytes) } else { bytes };
+        let bytes = if bytes.len() < request_bytes / 2 {
+            Bytes::copy_from_slice(&bytes)
+        } else {
+            bytes
+        };
         self.bytes += bytes.len();
         let mut used = self.budget.used.fetch_add(bytes.len(), Ordering::Relaxed) + bytes.len();
         self.batches.push_back(CachedBatch { base, next, bytes });
@@ -78,11 +86,16 @@ impl TailCache {
             1 => last.bytes.clone(),
             _ => {
                 let mut together = BytesMut::with_capacity(bytes);
-                self.batches.range(first..first + count).for_each(|batch| together.extend_from_slice(&batch.bytes));
+                self.batches
+                    .range(first..first + count)
+                    .for_each(|batch| together.extend_from_slice(&batch.bytes));
                 together.freeze()
             }
         };
-        Some(TailRead { records, next_offset: last.next })
+        Some(TailRead {
+            records,
+            next_offset: last.next,
+        })
     }
 
     pub(crate) fn clear(&mut self) {
@@ -121,7 +134,11 @@ mod tests {
         assert_eq!(read(&cache, 12, 20, 100, false), Some(("aaabcccc".to_string(), 20)));
         assert_eq!(read(&cache, 13, 20, 100, false), Some(("bcccc".to_string(), 20)));
         assert_eq!(read(&cache, 10, 20, 4, false), Some(("aaab".to_string(), 14)));
-        assert_eq!(read(&cache, 10, 14, 100, false), Some(("aaab".to_string(), 14)), "bounded by the high watermark");
+        assert_eq!(
+            read(&cache, 10, 14, 100, false),
+            Some(("aaab".to_string(), 14)),
+            "bounded by the high watermark"
+        );
         assert_eq!(read(&cache, 14, 20, 1, true), Some(("cccc".to_string(), 20)));
         assert_eq!(read(&cache, 14, 20, 1, false), None);
         assert_eq!(read(&cache, 9, 20, 100, true), None, "older than what is cached");

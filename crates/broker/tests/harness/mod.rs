@@ -4,8 +4,8 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -59,10 +59,19 @@ impl TestBroker {
     pub(crate) async fn open(disk: Arc<dyn Disk>, settings: &[(&str, &str)]) -> TestBroker {
         record_log();
         let settings: Vec<_> = settings.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
-        let overrides = Overrides { set: settings.clone(), data_dir: None, listen: Some("localhost:0".to_string()) };
+        let overrides = Overrides {
+            set: settings.clone(),
+            data_dir: None,
+            listen: Some("localhost:0".to_string()),
+        };
         let (config, _) = NodeConfig::load(None, &overrides).unwrap();
         let broker = Broker::start_on(Arc::clone(&disk), config).await.unwrap();
-        TestBroker { broker, settings, disk, dir: None }
+        TestBroker {
+            broker,
+            settings,
+            disk,
+            dir: None,
+        }
     }
 
     pub(crate) async fn create_test_topics(&self) {
@@ -74,7 +83,10 @@ impl TestBroker {
     pub(crate) async fn restart(self) -> TestBroker {
         self.broker.shutdown().await;
         let settings: Vec<_> = self.settings.iter().map(|(key, value)| (&**key, &**value)).collect();
-        TestBroker { dir: self.dir, ..TestBroker::open(self.disk, &settings).await }
+        TestBroker {
+            dir: self.dir,
+            ..TestBroker::open(self.disk, &settings).await
+        }
     }
 
     pub(crate) async fn shutdown(self) -> Option<TempDir> {
@@ -107,7 +119,11 @@ impl TestBroker {
             configs: configs.collect(),
             ..CreatableTopic::default()
         };
-        let request = CreateTopicsRequest { topics: vec![topic], timeout_ms: 10_000, ..CreateTopicsRequest::default() };
+        let request = CreateTopicsRequest {
+            topics: vec![topic],
+            timeout_ms: 10_000,
+            ..CreateTopicsRequest::default()
+        };
         let answer = self.connect().await.call(7, &request).await;
         assert_eq!(answer.topics[0].error_code, 0, "{:?}", answer.topics[0].error_message);
     }
@@ -132,7 +148,10 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) async fn connect(address: SocketAddr) -> Client {
-        Client { stream: TcpStream::connect(address).await.unwrap(), correlation_id: 0 }
+        Client {
+            stream: TcpStream::connect(address).await.unwrap(),
+            correlation_id: 0,
+        }
     }
 
     pub(crate) fn local_address(&self) -> SocketAddr {
@@ -201,25 +220,69 @@ impl Client {
     }
 
     pub(crate) async fn list_offset(&mut self, version: i16, topic: &str, partition: i32, timestamp: i64) -> (ErrorCode, i64, i64) {
-        let partition = ListOffsetsPartition { partition_index: partition, timestamp, ..ListOffsetsPartition::default() };
-        let topic = ListOffsetsTopic { name: topic.to_string(), partitions: vec![partition], ..ListOffsetsTopic::default() };
-        let answer = self.call(version, &ListOffsetsRequest { replica_id: -1, topics: vec![topic], ..ListOffsetsRequest::default() }).await;
+        let partition = ListOffsetsPartition {
+            partition_index: partition,
+            timestamp,
+            ..ListOffsetsPartition::default()
+        };
+        let topic = ListOffsetsTopic {
+            name: topic.to_string(),
+            partitions: vec![partition],
+            ..ListOffsetsTopic::default()
+        };
+        let answer = self
+            .call(
+                version,
+                &ListOffsetsRequest {
+                    replica_id: -1,
+                    topics: vec![topic],
+                    ..ListOffsetsRequest::default()
+                },
+            )
+            .await;
         let partition = &answer.topics[0].partitions[0];
         (ErrorCode::from_code(partition.error_code), partition.offset, partition.timestamp)
     }
 }
 
 pub(crate) fn produce_request(acks: i16, topic: &str, partition: i32, records: Option<Bytes>) -> ProduceRequest {
-    let partition = PartitionProduceData { index: partition, records, ..PartitionProduceData::default() };
-    let topic = TopicProduceData { name: topic.to_string(), partition_data: vec![partition], ..TopicProduceData::default() };
-    ProduceRequest { acks, timeout_ms: 10_000, topic_data: vec![topic], ..ProduceRequest::default() }
+    let partition = PartitionProduceData {
+        index: partition,
+        records,
+        ..PartitionProduceData::default()
+    };
+    let topic = TopicProduceData {
+        name: topic.to_string(),
+        partition_data: vec![partition],
+        ..TopicProduceData::default()
+    };
+    ProduceRequest {
+        acks,
+        timeout_ms: 10_000,
+        topic_data: vec![topic],
+        ..ProduceRequest::default()
+    }
 }
 
 pub(crate) fn fetch_request(topic: &str, partition: i32, offset: i64) -> FetchRequest {
-    let partition =
-        FetchPartition { partition, fetch_offset: offset, partition_max_bytes: 1 << 20, ..FetchPartition::default() };
-    let topic = FetchTopic { topic: topic.to_string(), partitions: vec![partition], ..FetchTopic::default() };
-    FetchRequest { max_wait_ms: 10_000, min_bytes: 1, max_bytes: 50 << 20, topics: vec![topic], ..FetchRequest::default() }
+    let partition = FetchPartition {
+        partition,
+        fetch_offset: offset,
+        partition_max_bytes: 1 << 20,
+        ..FetchPartition::default()
+    };
+    let topic = FetchTopic {
+        topic: topic.to_string(),
+        partitions: vec![partition],
+        ..FetchTopic::default()
+    };
+    FetchRequest {
+        max_wait_ms: 10_000,
+        min_bytes: 1,
+        max_bytes: 50 << 20,
+        topics: vec![topic],
+        ..FetchRequest::default()
+    }
 }
 
 pub(crate) fn only_partition(mut answer: FetchResponse) -> PartitionData {
@@ -254,16 +317,23 @@ pub(crate) fn forge(batch: &Bytes, change: impl FnOnce(&mut [u8])) -> Bytes {
 
 /// The values of all records in batches.
 pub(crate) fn values(records: Bytes) -> Vec<String> {
-    let limits = DecodeLimits { decompressed_bytes_max: 64 << 20 };
+    let limits = DecodeLimits {
+        decompressed_bytes_max: 64 << 20,
+    };
     let records = batch::batches(records).flat_map(|batch| batch.unwrap().records(limits).unwrap());
-    records.map(|record| String::from_utf8(record.unwrap().value.unwrap().to_vec()).unwrap()).collect()
+    records
+        .map(|record| String::from_utf8(record.unwrap().value.unwrap().to_vec()).unwrap())
+        .collect()
 }
 
 /// The warnings that the broker has logged about a client.
 pub(crate) fn warnings_about(client: SocketAddr) -> Vec<String> {
     let log = String::from_utf8(LOG.lock().unwrap().clone()).unwrap();
     let peer = format!("peer={client} ");
-    log.lines().filter(|line| line.contains("WARN") && line.contains(&peer)).map(str::to_string).collect()
+    log.lines()
+        .filter(|line| line.contains("WARN") && line.contains(&peer))
+        .map(str::to_string)
+        .collect()
 }
 
 static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
@@ -282,7 +352,10 @@ impl io::Write for LogWriter {
 }
 
 fn record_log() {
-    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_ansi(false).with_writer(|| LogWriter);
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::WARN)
+        .with_ansi(false)
+        .with_writer(|| LogWriter);
     // Another test of this process may have begun already.
     let _ = subscriber.try_init();
 }
@@ -296,5 +369,12 @@ pub(crate) fn resident_bytes() -> usize {
 pub(crate) fn raise_open_files_limit() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
-    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }).unwrap();
+    setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: limit.maximum,
+            maximum: limit.maximum,
+        },
+    )
+    .unwrap();
 }
