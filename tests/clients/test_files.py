@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
+from kafka import KafkaProducer
 
 from harness import kafka as apache
 from harness.node import dohle
@@ -45,11 +46,16 @@ def dump(files, *arguments):
 
 
 def write_every_codec(address, topic):
-    """2,000 records in each codec, of bytes that do not compress well, so that they fill several segments."""
+    """2,000 records in each codec, of bytes that do not compress well, so that they fill several segments.
+
+    Not with librdkafka, which sends lz4 only to brokers that coordinate groups."""
     noise = random.Random(5)
     for codec in CODECS:
-        values = [b"%s %d " % (codec.encode(), number) + noise.randbytes(200).hex().encode() + b"x" * 200 for number in range(2000)]
-        produce(address, topic, values, compression_type=codec)
+        producer = KafkaProducer(bootstrap_servers=address, compression_type=None if codec == "none" else codec, linger_ms=5)
+        for number in range(2000):
+            value = b"%s %d " % (codec.encode(), number) + noise.randbytes(200).hex().encode() + b"x" * 200
+            producer.send(topic, value, key=b"k", partition=0)
+        producer.close()
 
 
 def segments(node, topic, ending):
@@ -75,7 +81,7 @@ def test_apache_reads_every_file_that_we_write(make_node):
         files = segments(node, "files", ending)
         assert len(files) == len(logs)
         shown = dump(files, "--index-sanity-check")
-        assert shown.count("passed sanity check") == len(files), shown
+        assert shown.count("passed sanity check") + shown.count("is empty") == len(files), shown
         shown = dump(files, "--verify-index-only")
         assert "Mismatches" not in shown and "Found timestamp mismatch" not in shown, shown
         assert sum(path.stat().st_size for path in files) > 0
