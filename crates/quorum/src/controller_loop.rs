@@ -3,6 +3,8 @@
 //! While an entry is on its way to the disk, requests gather, and the next entry holds them all. A reply leaves when everything it was
 //! based on is committed and applied, refusals included. An entry says in which term it was decided, so a deposed leader changes nothing.
 
+use std::panic::{self, AssertUnwindSafe};
+
 use dohle_metadata::controller::{Controller, ControllerReply, ControllerRequest, Soft};
 use dohle_metadata::image::ClusterImage;
 use dohle_metadata::record::MetadataRecord;
@@ -115,7 +117,12 @@ impl<R: Runtime> ControllerLoop<R> {
         while bytes < limits::ENTRY_BYTES_ENOUGH
             && let Some(Submission { request, reply }) = requests.next()
         {
-            let decision = self.controller.decide(&image, soft, R::now_ms(), R::random(), request);
+            let decide = || self.controller.decide(&image, soft, R::now_ms(), R::random(), request);
+            // Whatever a client has found in the controller, the others go on.
+            let Ok(decision) = panic::catch_unwind(AssertUnwindSafe(decide)) else {
+                answer(reply, Err(SubmitError::Defect));
+                continue;
+            };
             let decided_bytes = encoded_len(&decision.records);
             if decided_bytes > limits::REQUEST_RECORD_BYTES_MAX {
                 answer(reply, Err(SubmitError::TooLarge(decided_bytes)));

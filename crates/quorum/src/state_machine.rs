@@ -4,6 +4,8 @@
 
 use std::io;
 use std::marker::PhantomData;
+use std::mem;
+use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -94,21 +96,22 @@ impl StateMachine {
     }
 
     /// The records of one entry, unless its leader was not the one who decided them.
-    async fn apply_proposal(&mut self, at: LogId, proposal: &Proposal) -> Applied {
+    async fn apply_proposal(&mut self, at: LogId, proposal: &Proposal) -> io::Result<Applied> {
         if proposal.decided_term != at.leader_id.term {
             tracing::warn!("entry {at} changes nothing: {proposal}");
-            return Applied::Fenced;
+            return Ok(Applied::Fenced);
         }
-        let before = Arc::clone(&self.image);
-        let image = Arc::make_mut(&mut self.image);
-        for record in &proposal.records {
-            image.apply(record);
-        }
+        let mut image = ClusterImage::clone(&self.image);
+        // A record that contradicts the image is a defect of the controller. openraft would wait for ever for a state machine that
+        // panicked; told of an error, it ends, and says so to everybody who asks.
+        panic::catch_unwind(AssertUnwindSafe(|| proposal.records.iter().for_each(|record| image.apply(record))))
+            .map_err(|_| io::Error::other(format!("entry {at} contradicts the metadata before it")))?;
+        let before = mem::replace(&mut self.image, Arc::new(image));
         self.snapshots
             .records_since
             .fetch_add(proposal.records.len() as u64, Ordering::Relaxed);
         self.publish(&before).await;
-        Applied::Done
+        Ok(Applied::Done)
     }
 
     async fn publish(&self, before: &ClusterImage) {
@@ -145,7 +148,7 @@ impl<R: Runtime> RaftStateMachine<TypeConfig<R>> for StateMachine {
             self.applied = Some(entry.log_id);
             let applied = match entry.payload {
                 EntryPayload::Blank => Applied::Done,
-                EntryPayload::Normal(proposal) => self.apply_proposal(entry.log_id, &proposal).await,
+                EntryPayload::Normal(proposal) => self.apply_proposal(entry.log_id, &proposal).await?,
                 EntryPayload::Membership(membership) => {
                     self.membership = StoredMembership::new(Some(entry.log_id), membership);
                     Applied::Done
@@ -178,7 +181,7 @@ impl<R: Runtime> RaftStateMachine<TypeConfig<R>> for StateMachine {
         blocking::<R, _>(move || snapshots.files.store(last, &content, 1)).await?;
         *self.snapshots.current.lock() = Some(meta.clone());
         self.snapshots.records_since.store(0, Ordering::Relaxed);
-        let before = std::mem::replace(&mut self.image, Arc::new(image));
+        let before = mem::replace(&mut self.image, Arc::new(image));
         self.applied = meta.last_log_id;
         self.membership = meta.last_membership.clone();
         self.publish(&before).await;

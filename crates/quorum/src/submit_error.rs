@@ -16,6 +16,9 @@ pub enum SubmitError {
     /// Nothing has happened.
     #[error("the request would change too much at once: {0} bytes of metadata")]
     TooLarge(usize),
+    /// Nothing has happened.
+    #[error("the controller has a defect, and could not decide; its panic message is in the log of the node")]
+    Defect,
     /// The log of the metadata cannot be written. Stays so until the node is restarted with a working disk.
     #[error("the metadata quorum of this node has failed: {0}")]
     Failed(String),

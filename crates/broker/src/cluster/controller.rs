@@ -36,6 +36,7 @@ fn refusal(error: &SubmitError) -> Refusal {
         SubmitError::NotController { .. } | SubmitError::ShutDown => ErrorCode::NotController,
         SubmitError::Unknown => ErrorCode::RequestTimedOut,
         SubmitError::TooLarge(_) => ErrorCode::PolicyViolation,
+        SubmitError::Defect => ErrorCode::UnknownServerError,
         SubmitError::Failed(_) => ErrorCode::KafkaStorageError,
     };
     Refusal::new(code, error.to_string())

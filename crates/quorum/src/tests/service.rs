@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use dohle_metadata::controller::brokers::{BrokerHeartbeat, BrokerRegistration};
 use dohle_metadata::controller::{Controller, ControllerReply, ControllerRequest};
-use dohle_metadata::record::NoOpRecord;
+use dohle_metadata::record::{NoOpRecord, RemoveTopicRecord};
 use dohle_protocol::id::{BrokerId, LeaderEpoch, Offset};
 use dohle_protocol::messages::create_topics::{CreatableTopic, CreateTopicsRequest};
 use dohle_storage::disk::Operation;
@@ -221,6 +221,22 @@ async fn what_a_deposed_leader_decided_changes_nothing() {
     };
     assert_eq!(quorum.raft.client_write(current).await.unwrap().data, Applied::Done);
     assert_eq!(quorum.version().offset, before.offset + 2);
+}
+
+/// A defect of ours must not leave everybody waiting.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_entry_that_contradicts_the_metadata_fails_the_quorum_aloud() {
+    let quorum = start(&FaultyDisk::new()).await.unwrap();
+    join(&quorum).await.unwrap();
+    let impossible = Proposal {
+        decided_term: 1,
+        decided_by: 1,
+        records: vec![RemoveTopicRecord::default().into()],
+    };
+    assert!(quorum.raft.client_write(impossible).await.is_err());
+    let error = create(&quorum, "late").await.unwrap_err();
+    assert!(matches!(error, SubmitError::Failed(_)), "{error}");
+    assert!(quorum.status().failure.is_some());
 }
 
 #[tokio::test(flavor = "multi_thread")]
