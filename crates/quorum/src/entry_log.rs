@@ -54,12 +54,13 @@ impl EntryLog {
             reason,
         };
         let start = durable.purged.map_or(0, |purged| purged.index + 1);
-        let end = log_check::intact_end(&**disk, dir, start, durable.log_end).map_err(|error| unreadable(error.to_string()))?;
-        if end < durable.log_end {
+        let intact = log_check::intact(&**disk, dir, start).map_err(|error| unreadable(error.to_string()))?;
+        let durable_end = durable.log_end.max(intact.beyond_damage.unwrap_or(0));
+        if intact.end < durable_end {
             return Err(StartError::LogTooShort {
                 dir: dir.to_owned(),
-                end,
-                durable_end: durable.log_end,
+                end: intact.end,
+                durable_end,
             });
         }
         let identity = LogIdentity {

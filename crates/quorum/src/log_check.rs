@@ -3,13 +3,24 @@
 use std::io;
 use std::path::Path;
 
-use dohle_protocol::batch;
+use bytes::Bytes;
+use dohle_protocol::batch::RecordBatch;
 use dohle_storage::Disk;
 
 const SUFFIX: &str = ".log";
 
-/// Index after the last entry, from `start` on, that is there and whole with all before it. Looks no further than `end`.
-pub(crate) fn intact_end(disk: &dyn Disk, dir: &Path, start: u64, end: u64) -> io::Result<u64> {
+/// What there is of a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Intact {
+    /// Index after the last entry that is there and whole with all before it.
+    pub(crate) end: u64,
+    /// Index of an entry that is whole behind one that is damaged or missing. The next entry is written when the one before is durable, so
+    /// no crash leaves this behind: entries that were durable have been lost.
+    pub(crate) beyond_damage: Option<u64>,
+}
+
+/// Looks at the entries from `start` on.
+pub(crate) fn intact(disk: &dyn Disk, dir: &Path, start: u64) -> io::Result<Intact> {
     let mut segments: Vec<u64> = disk
         .list(dir)?
         .iter()
@@ -18,21 +29,31 @@ pub(crate) fn intact_end(disk: &dyn Disk, dir: &Path, start: u64, end: u64) -> i
     segments.sort_unstable();
     // The segment that holds `start` is the last one that does not begin behind it.
     let first = segments.partition_point(|base| *base <= start).saturating_sub(1);
-    let mut next: Option<u64> = None;
-    for base in segments.into_iter().skip(first).take_while(|base| *base < end) {
+    let mut found = Intact {
+        end: start,
+        beyond_damage: None,
+    };
+    for base in segments.into_iter().skip(first) {
         let path = dir.join(format!("{base:020}{SUFFIX}"));
         let length = disk.len(&path)?.unwrap_or(0) as usize;
-        for batch in batch::batches(disk.file(path).read_at(0, length)?) {
-            let Some(batch) = batch.ok().filter(|batch| batch.verify_crc().is_ok()) else {
-                return Ok(next.unwrap_or(start));
-            };
+        let mut rest = disk.file(path).read_at(0, length)?;
+        while let Some(batch) = whole_batch(&rest) {
             let (base, after) = (batch.header.base_offset.0 as u64, batch.header.next_offset().0 as u64);
-            // The first batch may lie below the start, but none is missing from there on.
-            if next.map_or(base > start, |next| base != next) {
-                return Ok(next.unwrap_or(start));
+            if base > found.end {
+                found.beyond_damage = Some(base);
+                return Ok(found);
             }
-            next = Some(after);
+            found.end = found.end.max(after);
+            rest = rest.slice(batch.bytes.len()..);
+        }
+        if let Some(batch) = (1..rest.len()).find_map(|at| whole_batch(&rest.slice(at..))) {
+            found.beyond_damage = Some(batch.header.base_offset.0 as u64);
+            return Ok(found);
         }
     }
-    Ok(next.unwrap_or(start).max(start))
+    Ok(found)
+}
+
+fn whole_batch(bytes: &Bytes) -> Option<RecordBatch> {
+    RecordBatch::parse(bytes).ok().filter(|batch| batch.verify_crc().is_ok())
 }

@@ -126,6 +126,54 @@ async fn d6_a_log_that_lost_synced_entries_stops_the_node_and_is_left_as_it_is()
     ));
 }
 
+/// Entries after the last vote are synced one by one, without a word in `quorum-state`.
+#[tokio::test]
+async fn d6_an_entry_behind_a_damaged_one_proves_a_loss_and_a_torn_end_does_not() {
+    let disk = disk();
+    let log = Path::new(DIR).join("00000000000000000000.log");
+    let mut store = open(&disk);
+    store.save_vote(&Vote::new_committed(1, 1)).await.unwrap();
+    let mut ends = vec![0];
+    for index in 0..4 {
+        append(&mut store, &[entry(1, index)]).await.unwrap();
+        ends.push(disk.read(&log).unwrap().len());
+    }
+    drop(store);
+    let whole = disk.read(&log).unwrap();
+    // Base offset and leader epoch are outside of the checksum.
+    for position in (8..12).chain(16..ends[2] - ends[1]) {
+        disk.tamper(&log, |content| {
+            content.clone_from(&whole);
+            content[ends[1] + position] ^= 4;
+        });
+        assert!(
+            matches!(
+                refusal(&disk),
+                StartError::LogTooShort {
+                    end: 1,
+                    durable_end: 2,
+                    ..
+                }
+            ),
+            "byte {position}"
+        );
+    }
+    disk.tamper(&log, |content| {
+        content.clone_from(&whole);
+        content.drain(ends[1]..ends[2]);
+    });
+    assert!(matches!(
+        refusal(&disk),
+        StartError::LogTooShort {
+            end: 1,
+            durable_end: 2,
+            ..
+        }
+    ));
+    disk.tamper(&log, |content| content.truncate(ends[1] + 20));
+    assert_eq!(log_ids(&mut open(&disk)).await.len(), 1);
+}
+
 #[tokio::test]
 async fn the_directory_of_another_node_is_refused() {
     let disk = disk();
