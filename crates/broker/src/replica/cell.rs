@@ -314,6 +314,8 @@ impl Cell {
             return Some(idle_from);
         }
         replica.tail.clear();
+        // The next append plans the next look.
+        replica.last_append = None;
         None
     }
 
@@ -477,3 +479,6 @@ impl Drop for Locked<'_> {
 pub(crate) fn now() -> (i64, Instant) {
     (clock::now_ms(), Instant::now())
 }
+
+#[cfg(test)]
+mod tests;

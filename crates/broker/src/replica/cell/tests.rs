@@ -1,0 +1,90 @@
+//! What a client cannot bring about: idle caches, and a panic while the lock is held.
+
+use std::path::Path;
+use std::time::Duration;
+
+use dohle_protocol::builder::RecordBatchBuilder;
+use dohle_protocol::id::TopicId;
+use dohle_storage::{FaultyDisk, LogConfig, LogDir, LogIdentity, OpenState};
+
+use super::*;
+use crate::replica::produce_wait::ProduceWait;
+
+fn leading_cell() -> Arc<Cell> {
+    let disk = Arc::new(FaultyDisk::new());
+    let dir = LogDir::open(Arc::clone(&disk) as Arc<_>, Path::new("/data"), "cluster", BrokerId(1)).unwrap();
+    let identity = LogIdentity {
+        topic: "t".into(),
+        partition: PartitionIndex(0),
+        topic_id: TopicId::ZERO,
+    };
+    let path = dir.partition_dir("t", PartitionIndex(0));
+    let (directory, _) = LogDirectory::new(dir, Arc::clone(&disk) as Arc<_>);
+    let log = PartitionLog::open(disk, path, identity, Arc::new(LogConfig::default()), OpenState::default(), 0).unwrap();
+    let services = CellServices {
+        me: BrokerId(1),
+        schedule: Schedule::default(),
+        metrics: Arc::new(Metrics::new()),
+        tail_budget: Arc::default(),
+        checkpoint_interval: Duration::from_secs(60),
+    };
+    let cell = Arc::new(Cell::new(log, directory, Arc::new(services), FlushPolicy::Os));
+    cell.assign(Assignment {
+        leader: BrokerId(1),
+        leader_epoch: LeaderEpoch(0),
+    });
+    cell
+}
+
+fn append(cell: &Arc<Cell>, now: Instant) -> Result<Offset, ProduceError> {
+    let mut batch = RecordBatchBuilder::new();
+    batch.append(1, None, Some(b"value"), &[]);
+    let context = ProduceContext {
+        acks: Acks::All,
+        zstd_allowed: true,
+        now_ms: 1,
+        now,
+        request_bytes: 0,
+    };
+    let wait = Arc::new(ProduceWait::default());
+    cell.append(batch.build(), context, || wait.ticket(0))
+        .map(|(info, _)| info.base_offset)
+}
+
+fn is_cached(cell: &Cell, offset: i64) -> bool {
+    let (_, tail) = cell
+        .view_at(LeaderEpoch::NONE, Offset(offset), Isolation::ReadUncommitted, 1000, true)
+        .unwrap();
+    tail.is_some()
+}
+
+#[test]
+fn the_recent_batches_of_a_partition_are_dropped_whenever_it_is_idle() {
+    let cell = leading_cell();
+    let start = Instant::now();
+    for round in 0..3 {
+        let now = start + round * 10 * limits::TAIL_CACHE_IDLE_MAX;
+        append(&cell, now).unwrap();
+        assert!(is_cached(&cell, round.into()));
+        let due = cell.drop_idle_tail(now + Duration::from_secs(1)).expect("not idle yet");
+        assert_eq!(due, now + limits::TAIL_CACHE_IDLE_MAX);
+        assert_eq!(cell.drop_idle_tail(due), None);
+        assert!(!is_cached(&cell, round.into()));
+        assert!(cell.lock().last_append.is_none(), "the next append plans the next look");
+    }
+}
+
+#[test]
+fn after_a_panic_under_the_lock_nothing_is_appended_and_the_rest_can_be_read() {
+    let cell = leading_cell();
+    append(&cell, Instant::now()).unwrap();
+    let panicking = Arc::clone(&cell);
+    let result = std::thread::spawn(move || panicking.inspect(|_| panic!("a bug, for this test"))).join();
+    assert!(result.is_err());
+    let refused = append(&cell, Instant::now()).unwrap_err();
+    assert!(
+        matches!(refused, ProduceError::Refused(ErrorCode::KafkaStorageError)),
+        "{refused:?}"
+    );
+    assert_eq!(cell.view(LeaderEpoch::NONE).unwrap().high_watermark, Offset(1));
+}
