@@ -6,6 +6,8 @@
 //! Start with [`Broker`] in `broker` (what a node consists of), then `dispatch` (the table of APIs), `net/connection` (how a request arrives
 //! and its answer leaves), any file in `handlers`, and `replica/cell`, where a partition's log and its role are locked together.
 
+#[cfg(test)]
+mod apis_page;
 mod broker;
 mod clock;
 mod cluster;
