@@ -44,7 +44,7 @@ def test_package_index_from_kcat_to_our_consumer(make_node):
     data = b"".join(key + b"\x01" + stanza + b"\x02" for key, stanza in records)
     feed_with_a_kill(
         node,
-        ["kcat", "-P", "-b", node.address, "-t", "packages", "-p", "0", "-K", "\\x01", "-D", "\\x02", "-z", "zstd",
+        ["kcat", "-P", "-E", "-b", node.address, "-t", "packages", "-p", "0", "-K", "\\x01", "-D", "\\x02", "-z", "zstd",
          "-X", "acks=all", "-X", "enable.idempotence=true"],
         data,
     )  # fmt: skip
@@ -112,7 +112,8 @@ def test_a_million_lines_from_kcat_to_our_consumer(make_node, million_lines, cod
     with open(path, "rb") as lines:
         kill.start()
         subprocess.run(
-            ["kcat", "-P", "-b", node.address, "-t", "lines", "-p", "0", "-z", codec, "-X", "acks=all", "-X", "enable.idempotence=true"],
+            ["kcat", "-P", "-E", "-b", node.address, "-t", "lines", "-p", "0", "-z", codec, "-X", "acks=all", "-X", "enable.idempotence=true",
+             *(["-X", "compression.level=1"] if codec == "gzip" else [])],
             stdin=lines, check=True, timeout=300,
         )  # fmt: skip
     kill.join()
@@ -132,7 +133,7 @@ def test_a_million_lines_from_our_producer_to_kcat(make_node, million_lines):
     create(node, "lines")
     with open(path, "rb") as lines:
         subprocess.run(
-            [BINARY, "console-producer", "--topic", "lines", "--bootstrap-server", node.address, "--compression-codec", "zstd"],
+            [BINARY, "console-producer", "--topic", "lines", "--bootstrap-server", node.address, "--compression-codec", "lz4"],
             stdin=lines, stdout=subprocess.DEVNULL, check=True, timeout=300,
         )  # fmt: skip
     reader = subprocess.Popen(["kcat", "-C", "-b", node.address, "-t", "lines", "-e", "-q"], stdout=subprocess.PIPE)
