@@ -21,8 +21,15 @@ pub(crate) fn run(seconds: u32) -> Result<()> {
         // New inputs go to the first folder; the committed corpus is only read.
         let mut fuzz = command(&format!("fuzz/target/x86_64-unknown-linux-gnu/release/{target}"), &[]);
         fuzz.arg(found).arg(corpus);
-        fuzz.args(["-rss_limit_mb=512", "-malloc_limit_mb=64", "-timeout=10", "-print_final_stats=1", "-verbosity=0"]);
-        fuzz.arg(format!("-max_total_time={seconds}")).arg(format!("-artifact_prefix={artifacts}"));
+        fuzz.args([
+            "-rss_limit_mb=512",
+            "-malloc_limit_mb=64",
+            "-timeout=10",
+            "-print_final_stats=1",
+            "-verbosity=0",
+        ]);
+        fuzz.arg(format!("-max_total_time={seconds}"))
+            .arg(format!("-artifact_prefix={artifacts}"));
         run_command(fuzz).with_context(|| format!("{target}: the input is under {artifacts}"))?;
     }
     Ok(())

@@ -6,7 +6,10 @@ use std::process::Command;
 
 /// The repository's root.
 pub(crate) fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the root").to_path_buf()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("xtask lies in the root")
+        .to_path_buf()
 }
 
 /// A command that runs in the root.
@@ -45,10 +48,18 @@ pub(crate) fn cargo(arguments: &[&str]) -> Command {
 /// Every file that git tracks, relative to the root.
 pub(crate) fn tracked_files() -> Result<Vec<PathBuf>> {
     let listing = output(command("git", &["ls-files", "-z"]))?;
-    Ok(listing.split('\0').filter(|path| !path.is_empty()).map(PathBuf::from).filter(|path| root().join(path).is_file()).collect())
+    Ok(listing
+        .split('\0')
+        .filter(|path| !path.is_empty())
+        .map(PathBuf::from)
+        .filter(|path| root().join(path).is_file())
+        .collect())
 }
 
 fn line(command: &Command) -> String {
-    let words: Vec<_> = std::iter::once(command.get_program()).chain(command.get_args()).map(|word| word.to_string_lossy()).collect();
+    let words: Vec<_> = std::iter::once(command.get_program())
+        .chain(command.get_args())
+        .map(|word| word.to_string_lossy())
+        .collect();
     words.join(" ")
 }

@@ -29,16 +29,29 @@ pub(crate) fn python() -> PathBuf {
 }
 
 fn debian_packages() -> Result<()> {
-    let mut missing: Vec<&str> = PROGRAMS.iter().filter(|(program, _)| !on_path(program)).map(|(_, package)| *package).collect();
+    let mut missing: Vec<&str> = PROGRAMS
+        .iter()
+        .filter(|(program, _)| !on_path(program))
+        .map(|(_, package)| *package)
+        .collect();
     if on_path("python3") && output(command("python3", &["-c", "import ensurepip"])).is_err() {
         missing.push("python3-venv");
     }
     if missing.is_empty() {
         return Ok(());
     }
-    let as_root: &[&str] = if output(command("id", &["-u"]))?.trim() == "0" { &[] } else { &["sudo"] };
+    let as_root: &[&str] = if output(command("id", &["-u"]))?.trim() == "0" {
+        &[]
+    } else {
+        &["sudo"]
+    };
     let apt = |arguments: &[&str]| {
-        let words: Vec<&str> = as_root.iter().copied().chain(["apt-get", "-q"]).chain(arguments.iter().copied()).collect();
+        let words: Vec<&str> = as_root
+            .iter()
+            .copied()
+            .chain(["apt-get", "-q"])
+            .chain(arguments.iter().copied())
+            .collect();
         let mut apt = command(words[0], &words[1..]);
         apt.env("DEBIAN_FRONTEND", "noninteractive");
         run_command(apt)
@@ -49,7 +62,9 @@ fn debian_packages() -> Result<()> {
 
 fn on_path(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]).any(|folder| folder.join(program).is_file())
+    std::env::split_paths(&path)
+        .chain(["/usr/sbin".into(), "/sbin".into()])
+        .any(|folder| folder.join(program).is_file())
 }
 
 /// A virtual environment with the versions that `tests/clients/requirements.txt` pins; made anew when the list changes.
@@ -60,7 +75,10 @@ fn python_packages() -> Result<()> {
         return Ok(());
     }
     run_command(command("python3", &["-m", "venv", "--clear", "target/clients-venv"]))?;
-    let mut pip = command("target/clients-venv/bin/python", &["-m", "pip", "install", "-q", "--disable-pip-version-check"]);
+    let mut pip = command(
+        "target/clients-venv/bin/python",
+        &["-m", "pip", "install", "-q", "--disable-pip-version-check"],
+    );
     pip.args(["-r", "tests/clients/requirements.txt"]);
     run_command(pip)?;
     Ok(std::fs::write(stamp, wanted)?)

@@ -7,8 +7,11 @@ use std::time::Instant;
 
 const FUZZ_SECONDS: u32 = 60;
 
+/// Name, and what it runs.
+type Part = (&'static str, fn() -> Result<()>);
+
 pub(crate) fn run(only: Option<&str>) -> Result<()> {
-    let parts: &[(&str, fn() -> Result<()>)] = &[
+    let parts: &[Part] = &[
         ("setup", setup::run),
         ("verify", verify::run),
         ("rust", rust),
@@ -17,7 +20,10 @@ pub(crate) fn run(only: Option<&str>) -> Result<()> {
         ("powercut", || faults::run(false)),
     ];
     if let Some(name) = only.filter(|name| !parts.iter().any(|(part, _)| part == name)) {
-        bail!("no part named {name}; there are: {}", parts.iter().map(|(part, _)| *part).collect::<Vec<_>>().join(", "));
+        bail!(
+            "no part named {name}; there are: {}",
+            parts.iter().map(|(part, _)| *part).collect::<Vec<_>>().join(", ")
+        );
     }
     let mut times = Vec::new();
     for (name, part) in parts.iter().filter(|(part, _)| only.is_none_or(|name| name == *part)) {
@@ -48,7 +54,10 @@ pub(crate) fn release_binary() -> Result<()> {
 /// Runs pytest in the environment of the Python clients.
 pub(crate) fn pytest(arguments: &[&str]) -> Result<()> {
     let python = setup::python();
-    let mut pytest = command(&python.to_string_lossy(), &["-m", "pytest", "-q", "--durations=10", "-p", "no:cacheprovider"]);
+    let mut pytest = command(
+        &python.to_string_lossy(),
+        &["-m", "pytest", "-q", "--durations=10", "-p", "no:cacheprovider"],
+    );
     pytest.args(arguments);
     pytest.env("DOHLE_BINARY", root().join("target/release/dohle"));
     run_command(pytest)

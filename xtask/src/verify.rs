@@ -7,5 +7,13 @@ use anyhow::Result;
 pub(crate) fn run() -> Result<()> {
     run_command(cargo(&["fmt", "--all", "--check"]))?;
     tidy::run()?;
-    run_command(cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]))
+    run_command(cargo(&[
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--locked",
+        "--",
+        "-D",
+        "warnings",
+    ]))
 }

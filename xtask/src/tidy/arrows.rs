@@ -17,7 +17,14 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("dohle-quorum", &["dohle-protocol", "dohle-storage", "dohle-metadata"]),
     (
         "dohle-broker",
-        &["dohle-protocol", "dohle-storage", "dohle-metadata", "dohle-quorum", "dohle-replication", "dohle-client"],
+        &[
+            "dohle-protocol",
+            "dohle-storage",
+            "dohle-metadata",
+            "dohle-quorum",
+            "dohle-replication",
+            "dohle-client",
+        ],
     ),
     ("dohle-cli", &["dohle-protocol", "dohle-client", "dohle-storage"]),
     ("dohle", &["dohle-broker", "dohle-cli"]),

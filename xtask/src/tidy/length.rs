@@ -25,7 +25,11 @@ pub(super) fn check(sources: &[Source]) -> Result<Vec<String>> {
             judge(format!("{path}::{name}"), lines, FUNCTION_LINES_MAX);
         }
     }
-    found.extend(ratchet.keys().map(|what| format!("{what}: named in {RATCHET}, but there is no such thing")));
+    found.extend(
+        ratchet
+            .keys()
+            .map(|what| format!("{what}: named in {RATCHET}, but there is no such thing")),
+    );
     Ok(found)
 }
 

@@ -4,13 +4,25 @@ use super::Source;
 
 const PURE: &[&str] = &["crates/protocol/src", "crates/metadata/src", "crates/replication/src"];
 const IMPURE: &[&str] = &[
-    "tokio", "std::fs", "std::net", "std::thread", "Instant::now", "SystemTime", "rand::", "Uuid::new_v4", "HashMap::new", "HashSet::new",
+    "tokio",
+    "std::fs",
+    "std::net",
+    "std::thread",
+    "Instant::now",
+    "SystemTime",
+    "rand::",
+    "Uuid::new_v4",
+    "HashMap::new",
+    "HashSet::new",
     "RandomState",
 ];
 
 pub(super) fn check(sources: &[Source]) -> Vec<String> {
     let mut found = Vec::new();
-    for source in sources.iter().filter(|source| source.is_rust() && PURE.iter().any(|folder| source.is_under(folder))) {
+    for source in sources
+        .iter()
+        .filter(|source| source.is_rust() && PURE.iter().any(|folder| source.is_under(folder)))
+    {
         if source.path.ends_with("tests.rs") {
             continue;
         }
@@ -20,7 +32,11 @@ pub(super) fn check(sources: &[Source]) -> Vec<String> {
                 continue;
             }
             for word in IMPURE.iter().filter(|word| line.contains(**word)) {
-                found.push(format!("{}:{}: a pure crate cannot name `{word}`", source.path.display(), number + 1));
+                found.push(format!(
+                    "{}:{}: a pure crate cannot name `{word}`",
+                    source.path.display(),
+                    number + 1
+                ));
             }
         }
     }

@@ -1,4 +1,5 @@
 //! One process of ours on loopback: started, stopped, killed, and started again on the same data.
+#![allow(clippy::disallowed_methods, reason = "another process has no event that could be waited for")]
 
 use super::Connection;
 use dohle_protocol::messages::api_versions::ApiVersionsRequest;
