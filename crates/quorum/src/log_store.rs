@@ -72,7 +72,13 @@ impl<R: Runtime> LogStore<R> {
             source,
         })?;
         let file = VoteFile::new(Arc::clone(disk), dir);
-        let durable = match file.load()? {
+        let store = |durable: &DurableState| {
+            file.store(durable).map_err(|source| StartError::Disk {
+                path: dir.to_owned(),
+                source,
+            })
+        };
+        let mut durable = match file.load()? {
             Some(durable) if durable.node_id != node_id => {
                 return Err(StartError::OtherNode {
                     dir: dir.to_owned(),
@@ -90,14 +96,16 @@ impl<R: Runtime> LogStore<R> {
                     purged: None,
                     log_end: 0,
                 };
-                file.store(&first).map_err(|source| StartError::Disk {
-                    path: dir.to_owned(),
-                    source,
-                })?;
+                store(&first)?;
                 first
             }
         };
         let entries = EntryLog::open(disk, dir, &durable, R::now_ms())?;
+        if durable.log_end != entries.synced_end() {
+            // After a crash: what was found is not to be lost later.
+            durable.log_end = entries.synced_end();
+            store(&durable)?;
+        }
         let state = State {
             entries,
             durable,

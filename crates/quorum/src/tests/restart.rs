@@ -172,6 +172,16 @@ async fn d6_an_entry_behind_a_damaged_one_proves_a_loss_and_a_torn_end_does_not(
     ));
     disk.tamper(&log, |content| content.truncate(ends[1] + 20));
     assert_eq!(log_ids(&mut open(&disk)).await.len(), 1);
+    // What a start has found is written down.
+    disk.tamper(&log, Vec::clear);
+    assert!(matches!(
+        refusal(&disk),
+        StartError::LogTooShort {
+            end: 0,
+            durable_end: 1,
+            ..
+        }
+    ));
 }
 
 #[tokio::test]
