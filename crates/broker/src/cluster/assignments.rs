@@ -128,7 +128,10 @@ fn flush_policy(config: &TopicConfig) -> FlushPolicy {
         topic_config::FlushPolicy::Os => FlushPolicy::Os,
         topic_config::FlushPolicy::Interval => {
             let interval = Duration::from_millis(u64::try_from(config.flush_ms).unwrap_or_default());
-            FlushPolicy::Interval(interval.min(FLUSH_INTERVAL_MAX))
+            FlushPolicy::Interval {
+                after: interval.min(FLUSH_INTERVAL_MAX),
+                records_max: config.flush_messages,
+            }
         }
     }
 }

@@ -130,8 +130,14 @@ impl Cell {
         let effects = {
             let mut replica = self.lock();
             replica.log.update_config(Arc::clone(&settings.log));
-            replica.flush = settings.flush;
-            replica.role.set_durability(settings.flush.durability())
+            let mut effects = replica.role.set_durability(settings.flush.durability());
+            if replica.flush != settings.flush {
+                replica.flush = settings.flush;
+                // What was written under the old policy must not wait longer than the new one allows.
+                replica.flush_scheduled = false;
+                effects.push(Effect::Sync);
+            }
+            effects
         };
         self.carry_out(effects);
     }
@@ -182,6 +188,9 @@ impl Cell {
             effects = replica.role.on_append(end, bytes.len() as u64);
             replica.tail.push(info.base_offset, end, bytes, request_bytes);
             self.plan_after_append(&mut replica, now);
+            if replica.has_records_to_flush() {
+                effects.push(Effect::Sync);
+            }
         }
         let is_parked = !replica.role.is_acknowledged(acks, end);
         if is_parked {
@@ -227,6 +236,13 @@ impl Cell {
     pub(crate) fn end_offset_for_epoch(&self, current_leader_epoch: LeaderEpoch, epoch: LeaderEpoch) -> Result<EpochEnd, ErrorCode> {
         let replica = self.lock();
         replica.role.leader(current_leader_epoch)?;
+        if epoch == replica.role.leader_epoch() {
+            // Whether or not anything was written in it yet.
+            return Ok(EpochEnd {
+                epoch,
+                end_offset: replica.log.log_end_offset(),
+            });
+        }
         Ok(replica.log.end_offset_for_epoch(epoch))
     }
 
@@ -364,9 +380,9 @@ impl Cell {
     }
 
     fn plan_after_append(self: &Arc<Cell>, replica: &mut Replica, now: Instant) {
-        if let (FlushPolicy::Interval(interval), false) = (replica.flush, replica.flush_scheduled) {
+        if let (FlushPolicy::Interval { after, .. }, false) = (replica.flush, replica.flush_scheduled) {
             replica.flush_scheduled = true;
-            self.services.schedule.add(now + interval, Task::Flush(Arc::downgrade(self)));
+            self.services.schedule.add(now + after, Task::Flush(Arc::downgrade(self)));
         }
         if replica.last_append.is_none() {
             self.services
@@ -396,6 +412,12 @@ impl Cell {
 }
 
 impl Replica {
+    /// Whether as many records are written and not synced as the flush policy allows.
+    fn has_records_to_flush(&self) -> bool {
+        let unsynced = self.log.log_end_offset() - self.log.recovery_point();
+        matches!(self.flush, FlushPolicy::Interval { records_max, .. } if unsynced >= records_max)
+    }
+
     fn view(&mut self, current_leader_epoch: LeaderEpoch) -> Result<PartitionView, ErrorCode> {
         let leader = self.role.leader(current_leader_epoch)?;
         let (high_watermark, is_settled) = (leader.high_watermark(), leader.is_settled());

@@ -239,6 +239,8 @@ fn refused(wanted: &FetchPartition, error: ErrorCode) -> PartitionData {
         partition_index: wanted.key.partition,
         error_code: error.code(),
         high_watermark: -1,
+        // As in Kafka: empty where nothing was looked up, null where a log refused.
+        aborted_transactions: matches!(error, ErrorCode::UnknownTopicOrPartition | ErrorCode::UnknownTopicId).then(Vec::new),
         records: Some(Bytes::new()),
         ..PartitionData::default()
     }

@@ -11,8 +11,8 @@ use dohle_storage::LogConfig;
 pub(crate) enum FlushPolicy {
     /// Before they are acknowledged or read.
     Commit,
-    /// This long after the first of them was written; nobody waits for it.
-    Interval(Duration),
+    /// This long after the first of them was written, or when there are this many; nobody waits for it.
+    Interval { after: Duration, records_max: i64 },
     /// When the operating system thinks it time, when a segment is closed, and at a clean shutdown.
     Os,
 }
@@ -21,7 +21,7 @@ impl FlushPolicy {
     pub(crate) fn durability(self) -> Durability {
         match self {
             FlushPolicy::Commit => Durability::Synced,
-            FlushPolicy::Interval(_) | FlushPolicy::Os => Durability::Written,
+            FlushPolicy::Interval { .. } | FlushPolicy::Os => Durability::Written,
         }
     }
 }

@@ -70,11 +70,11 @@ topic_keys! {
     "file.delete.delay.ms", NOT_NEGATIVE_LONG, "60000", ["log.segment.delete.delay.ms"], Support::ActedOn,
     "How long the file of a deleted segment stays, for readers that are in the middle of it.";
     "flush.messages", POSITIVE_LONG, LONG_MAX, ["log.flush.interval.messages"], Support::ActedOn,
-    "With `flush.policy=interval`: after how many records at the latest the log is synced to disk.";
-    "flush.ms", NOT_NEGATIVE_LONG, LONG_MAX, ["log.flush.interval.ms", "log.flush.scheduler.interval.ms"], Support::ActedOn,
-    "With `flush.policy=interval`: after how long at the latest the log is synced to disk.";
+    "With `flush.policy=interval`: as soon as this many records are not synced yet, the log is synced to disk, before `flush.ms` is over. Nobody waits for it.";
+    "flush.ms", NOT_NEGATIVE_LONG, "1000", ["log.flush.interval.ms", "log.flush.scheduler.interval.ms"], Support::ActedOn,
+    "With `flush.policy=interval`: this long after a record was written at the latest, the log is synced to disk; at most a day. Kafka's default is never.";
     "flush.policy", ConfigKind::Enum(&["commit", "interval", "os"]), "commit", ["log.flush.policy"], Support::ActedOn,
-    "What an acknowledgement means on one machine (no key of Kafka's). `commit`: with one replica, the records are synced to disk, and survive a power cut; `interval`: they will be, within `flush.ms` or `flush.messages`; `os`: the operating system decides when, as in Kafka.";
+    "What an acknowledgement means on one machine (no key of Kafka's). `commit`: with one replica, the records are synced to disk, and survive a power cut; `interval`: they will be, a sync begins within `flush.ms`, or earlier after `flush.messages`; `os`: the operating system decides when, as in Kafka.";
     "follower.replication.throttled.replicas", ConfigKind::List, "", [], ONE_REPLICA,
     "Replicas whose catching up is slowed down on the side of the follower: `partition:broker` pairs, or `*`.";
     "index.interval.bytes", ConfigKind::int_from(0), "65536", ["log.index.interval.bytes"], Support::ActedOn,
@@ -225,7 +225,7 @@ mod tests {
             described("log.roll.hours"),
             (ConfigKind::int_from(1), Some("168"), Dynamic::ReadOnly)
         );
-        assert_eq!(described("log.flush.scheduler.interval.ms").1, Some(LONG_MAX));
+        assert_eq!(described("log.flush.scheduler.interval.ms").1, Some("1000"));
         assert_eq!(
             described("log.segment.bytes"),
             (ConfigKind::int_from(1 << 20), Some("1073741824"), Dynamic::ClusterWide)

@@ -1,4 +1,4 @@
-//! What a client cannot bring about: idle caches, and a panic while the lock is held.
+//! What a client cannot bring about or see: idle caches, a panic while the lock is held, and what is synced.
 
 use std::path::Path;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use dohle_storage::{FaultyDisk, LogConfig, LogDir, LogIdentity, OpenState};
 use super::*;
 use crate::replica::produce_wait::ProduceWait;
 
-fn leading_cell() -> Arc<Cell> {
+fn leading_cell(flush: FlushPolicy) -> Arc<Cell> {
     let disk = Arc::new(FaultyDisk::new());
     let dir = LogDir::open(Arc::clone(&disk) as Arc<_>, Path::new("/data"), "cluster", BrokerId(1)).unwrap();
     let identity = LogIdentity {
@@ -28,7 +28,7 @@ fn leading_cell() -> Arc<Cell> {
         tail_budget: Arc::default(),
         checkpoint_interval: Duration::from_secs(60),
     };
-    let cell = Arc::new(Cell::new(log, directory, Arc::new(services), FlushPolicy::Os));
+    let cell = Arc::new(Cell::new(log, directory, Arc::new(services), flush));
     cell.assign(Assignment {
         leader: BrokerId(1),
         leader_epoch: LeaderEpoch(0),
@@ -60,7 +60,7 @@ fn is_cached(cell: &Cell, offset: i64) -> bool {
 
 #[test]
 fn the_recent_batches_of_a_partition_are_dropped_whenever_it_is_idle() {
-    let cell = leading_cell();
+    let cell = leading_cell(FlushPolicy::Os);
     let start = Instant::now();
     for round in 0..3 {
         let now = start + round * 10 * limits::TAIL_CACHE_IDLE_MAX;
@@ -76,7 +76,7 @@ fn the_recent_batches_of_a_partition_are_dropped_whenever_it_is_idle() {
 
 #[test]
 fn after_a_panic_under_the_lock_nothing_is_appended_and_the_rest_can_be_read() {
-    let cell = leading_cell();
+    let cell = leading_cell(FlushPolicy::Os);
     append(&cell, Instant::now()).unwrap();
     let panicking = Arc::clone(&cell);
     let result = std::thread::spawn(move || panicking.inspect(|_| panic!("a bug, for this test"))).join();
@@ -87,4 +87,42 @@ fn after_a_panic_under_the_lock_nothing_is_appended_and_the_rest_can_be_read() {
         "{refused:?}"
     );
     assert_eq!(cell.view(LeaderEpoch::NONE).unwrap().high_watermark, Offset(1));
+}
+
+/// Nothing that is due after a day becomes due in a test.
+fn by_count(records_max: i64) -> FlushPolicy {
+    FlushPolicy::Interval {
+        after: limits::FLUSH_INTERVAL_MAX,
+        records_max,
+    }
+}
+
+fn wait_until_synced(cell: &Cell, offset: i64) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while cell.positions().recovery_point < Offset(offset) {
+        assert!(Instant::now() < deadline, "not synced: {:?}", cell.positions().recovery_point);
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn by_interval_records_are_synced_as_soon_as_there_are_enough_of_them() {
+    let cell = leading_cell(by_count(3));
+    for synced in [3, 6] {
+        for _ in 0..2 {
+            append(&cell, Instant::now()).unwrap();
+        }
+        assert_eq!(cell.positions().recovery_point, Offset(synced - 3));
+        append(&cell, Instant::now()).unwrap();
+        wait_until_synced(&cell, synced);
+    }
+}
+
+#[test]
+fn a_new_flush_policy_is_not_kept_waiting_by_the_old_one() {
+    let cell = leading_cell(FlushPolicy::Os);
+    append(&cell, Instant::now()).unwrap();
+    let log = Arc::new(LogConfig::default());
+    cell.configure(&TopicSettings { log, flush: by_count(9) });
+    wait_until_synced(&cell, 1);
 }

@@ -51,7 +51,7 @@ fn without_settings_a_topic_has_the_defaults() {
         (config.retention_ms, config.retention_bytes, config.segment_ms),
         (604_800_000, -1, 604_800_000)
     );
-    assert_eq!((config.flush_policy, config.flush_ms), (FlushPolicy::Commit, i64::MAX));
+    assert_eq!((config.flush_policy, config.flush_ms), (FlushPolicy::Commit, 1000));
     assert_eq!(config.timestamp_after_max_ms, 3_600_000);
 }
 
