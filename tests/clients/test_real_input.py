@@ -113,7 +113,7 @@ def test_a_million_lines_from_kcat_to_our_consumer(make_node, million_lines, cod
         kill.start()
         subprocess.run(
             ["kcat", "-P", "-E", "-b", node.address, "-t", "lines", "-p", "0", "-z", codec, "-X", "acks=all", "-X", "enable.idempotence=true",
-             *(["-X", "compression.level=1"] if codec == "gzip" else [])],
+             *(["-X", "compression.level=1"] if codec in ("gzip", "zstd") else [])],
             stdin=lines, check=True, timeout=300,
         )  # fmt: skip
     kill.join()
