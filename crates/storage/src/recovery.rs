@@ -90,14 +90,14 @@ impl PartitionLog {
         }
         if state.clean_shutdown {
             let last = Arc::clone(self.active());
-            self.log_end = match last.read_end_offset() {
-                Ok(end) => end,
-                Err(error) => {
-                    tracing::warn!(dir = %self.dir.display(), %error, "the end of a log is damaged in spite of a clean shutdown");
+            match last.read_end_offset() {
+                Ok(end) if end >= state.recovery_point => self.log_end = end,
+                found => {
                     reset_from = Some(self.recover_segments(self.segments.len() - 1)?);
-                    self.log_end
+                    tracing::warn!(dir = %self.dir.display(), ?found, recovery_point = state.recovery_point.0, log_end = self.log_end.0,
+                        "the end of a log is damaged in spite of a clean shutdown; checked its last segment");
                 }
-            };
+            }
         }
         let intact = state.clean_shutdown && reset_from.is_none();
         self.durability.synced = if intact {

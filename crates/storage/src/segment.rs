@@ -337,7 +337,8 @@ impl Segment {
         self.aborted.lock()
     }
 
-    /// Offset after the last batch, found from the last index entry on. An invalid batch there is an error.
+    /// Offset after the last batch, found from the last index entry on. An invalid batch there is an error, and so is an entry whose offset
+    /// is the last of no batch: no checksum covers the base offset of a batch, only this second record of it.
     pub(crate) fn read_end_offset(&self) -> Result<Offset, ScanError> {
         if self.size() == 0 {
             return Ok(self.base_offset);
@@ -345,11 +346,14 @@ impl Segment {
         let lookup = self.lookup(Offset(i64::MAX - 1).min(self.base_offset + i64::from(i32::MAX)))?;
         let mut scan = Scan::new(&*self.log, lookup.position, self.size(), self.base_offset);
         let mut end = self.base_offset;
-        while let Some((position, header)) = scan.next_header()? {
-            if position == lookup.position && header.base_offset > lookup.offset_max {
-                return Err(ScanError::Io(io::ErrorKind::InvalidData.into()));
-            }
+        let mut is_as_indexed = lookup.position == 0;
+        while let Some((_, header)) = scan.next_header()? {
+            is_as_indexed |= header.last_offset() == lookup.offset_max;
             end = header.next_offset();
+        }
+        if !is_as_indexed {
+            let reason = "the batches are not those of the last index entry";
+            return Err(io::Error::new(io::ErrorKind::InvalidData, reason).into());
         }
         Ok(end)
     }

@@ -205,6 +205,44 @@ fn d3_a_flipped_bit_is_never_served_and_the_rest_stays_readable() {
     }
 }
 
+/// No checksum covers the base offset. Moved up, a batch leaves a gap and is kept; moved down it overlaps the one before it, and goes.
+/// (Without an index entry for it, a batch that was moved up looks like one that follows a gap, and followers may write such.)
+#[test]
+fn d3_a_moved_base_offset_at_the_end_is_noticed_at_once_and_not_after_more_was_appended() {
+    for (index_interval_bytes, moved_by, end) in [(1, 16, 136), (1, -2, 117), (100_000, -2, 117)] {
+        let config = LogConfig {
+            segment_bytes: 100_000,
+            index_interval_bytes,
+            ..LogConfig::default()
+        };
+        let disk = FaultyDisk::new();
+        let mut log = new_log(&disk, config.clone());
+        (0..40).for_each(|n| drop(append(&mut log, producer_batch(1, 0, 3 * n, 3))));
+        log.close_clean().unwrap();
+        let name = &files(&disk, ".log")[0];
+        disk.tamper(&path(name), |bytes| {
+            let last = bytes.len() - batch_size(bytes);
+            dohle_protocol::batch::patch_base_offset(&mut bytes[last..], Offset(117 + moved_by));
+        });
+        let opened = |recovery_point: i64| {
+            let state = OpenState {
+                clean_shutdown: true,
+                recovery_point: Offset(recovery_point),
+                log_start: None,
+            };
+            open_with(&arc(&disk), config.clone(), state)
+        };
+        let mut log = opened(120);
+        assert_eq!(log.log_end_offset().0, end, "moved by {moved_by}");
+        assert!(log.recovery_point().0 <= 120);
+        assert_eq!(append(&mut log, batch(1, 10, NOW_MS)), end);
+        log.close_clean().unwrap();
+        let log = opened(end + 1);
+        assert_eq!((log.log_end_offset().0, log.recovery_point().0), (end + 1, end + 1));
+        assert_eq!(read_offsets(&log.read_view(), 0).last(), Some(&end));
+    }
+}
+
 fn batch_size(bytes: &[u8]) -> usize {
     BatchHeader::parse(bytes).unwrap().size_in_bytes()
 }
