@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dohle_protocol::ErrorCode;
+use dohle_protocol::messages::delete_topics::DeleteTopicsRequest;
 use dohle_protocol::messages::describe_log_dirs::DescribeLogDirsRequest;
 use dohle_storage::FaultyDisk;
 use dohle_storage::disk::Operation;
@@ -48,6 +49,35 @@ async fn what_was_acknowledged_survives_a_power_cut_at_any_moment() {
         assert_eq!(found, acknowledged, "seed {seed}");
         broker.canary().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_topic_of_an_old_name_begins_at_0_and_stays_whole_in_a_power_cut() {
+    let disk = FaultyDisk::new();
+    let broker = start(&disk).await;
+    let mut client = broker.connect().await;
+    let values_of = |generation: &str| (0..5).map(|number| format!("{generation}{number}")).collect::<Vec<_>>();
+    for value in values_of("old") {
+        assert_eq!(client.produce("t", 0, batch_of(&[&value])).await.error_code, 0);
+    }
+    let deleted = client.call(2, &delete_records_request("t", 3)).await;
+    assert_eq!(deleted.topics[0].partitions[0].error_code, 0);
+    let request = DeleteTopicsRequest {
+        topic_names: vec!["t".to_string()],
+        timeout_ms: 10_000,
+        ..DeleteTopicsRequest::default()
+    };
+    assert_eq!(client.call(5, &request).await.responses[0].error_code, 0);
+    broker.create_topic("t", 1, &[]).await;
+    for value in values_of("new") {
+        assert_eq!(client.produce("t", 0, batch_of(&[&value])).await.error_code, 0);
+    }
+    let crashed = disk.crash(1);
+    drop(broker);
+    let broker = TestBroker::open(Arc::new(crashed), &[DIR]).await;
+    let mut client = broker.connect().await;
+    assert_eq!(client.list_offset(7, "t", 0, -2).await.1, 0);
+    assert_eq!(values(client.fetch("t", 0, 0).await.records.unwrap()), values_of("new"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

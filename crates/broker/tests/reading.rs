@@ -5,7 +5,6 @@ mod harness;
 use dohle_protocol::ErrorCode;
 use dohle_protocol::builder::RecordBatchBuilder;
 use dohle_protocol::id::{ProducerEpoch, ProducerId};
-use dohle_protocol::messages::delete_records::{DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic};
 use dohle_protocol::messages::delete_topics::{DeleteTopicState, DeleteTopicsRequest};
 use dohle_protocol::messages::describe_log_dirs::DescribeLogDirsRequest;
 use dohle_protocol::messages::describe_producers::{DescribeProducersRequest, TopicRequest};
@@ -335,23 +334,6 @@ async fn trap_39_deleted_records_stay_deleted() {
     broker.create_topic("compacted", 1, &[("cleanup.policy", "compact")]).await;
     let mut client = broker.connect().await;
     client.produce("t", 0, batch_of(&["a", "b", "c", "d"])).await;
-    let delete = |topic: &str, offset| {
-        let partitions = vec![DeleteRecordsPartition {
-            partition_index: 0,
-            offset,
-            ..DeleteRecordsPartition::default()
-        }];
-        let topic = DeleteRecordsTopic {
-            name: topic.to_string(),
-            partitions,
-            ..DeleteRecordsTopic::default()
-        };
-        DeleteRecordsRequest {
-            topics: vec![topic],
-            timeout_ms: 1000,
-            ..DeleteRecordsRequest::default()
-        }
-    };
     for (topic, offset, expected) in [
         ("t", 2, (ErrorCode::None, 2)),
         ("t", 1, (ErrorCode::None, 2)),
@@ -360,7 +342,7 @@ async fn trap_39_deleted_records_stay_deleted() {
         ("compacted", -1, (ErrorCode::PolicyViolation, -1)),
         ("missing", -1, (ErrorCode::UnknownTopicOrPartition, -1)),
     ] {
-        let answer = client.call(2, &delete(topic, offset)).await;
+        let answer = client.call(2, &delete_records_request(topic, offset)).await;
         let partition = &answer.topics[0].partitions[0];
         assert_eq!(
             (error_of(partition.error_code), partition.low_watermark),
@@ -374,9 +356,32 @@ async fn trap_39_deleted_records_stay_deleted() {
     let broker = broker.restart().await;
     let mut client = broker.connect().await;
     assert_eq!(client.list_offset(7, "t", 0, -2).await.1, 2);
-    let answer = client.call(2, &delete("t", -1)).await;
+    let answer = client.call(2, &delete_records_request("t", -1)).await;
     assert_eq!(answer.topics[0].partitions[0].low_watermark, 4, "-1 is the high watermark");
     assert_eq!(client.list_offset(7, "t", 0, -2).await.1, 4);
+    broker.canary().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_clients_may_delete_records_at_the_same_time() {
+    let broker = TestBroker::start().await;
+    let mut client = broker.connect().await;
+    for _ in 0..20 {
+        assert_eq!(client.produce("t", 0, batch_of(&["a", "b"])).await.error_code, 0);
+    }
+    let mut deleting = Vec::new();
+    for _ in 0..8 {
+        let mut client = broker.connect().await;
+        deleting.push(tokio::spawn(async move {
+            for offset in 1..=40 {
+                let answer = client.call(2, &delete_records_request("t", offset)).await;
+                assert_eq!(error_of(answer.topics[0].partitions[0].error_code), ErrorCode::None, "{offset}");
+            }
+        }));
+    }
+    for deleting in deleting {
+        deleting.await.unwrap();
+    }
     broker.canary().await;
 }
 

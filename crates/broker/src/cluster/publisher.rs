@@ -68,9 +68,7 @@ fn carry_out(broker: &BrokerState, change: &MetadataChange) {
         broker.settings.store(Arc::new(Settings::of(image, me, &broker.config.values)));
     }
     let assignments = Assignments::new(image, &broker.config);
-    for topic in &delta.topics_deleted {
-        broker.replicas.remove(topic.id);
-    }
+    broker.replicas.remove(delta.topics_deleted.iter().map(|topic| topic.id));
     for topic in &delta.topics_created {
         broker.replicas.add(&assignments.of_topic(topic));
     }

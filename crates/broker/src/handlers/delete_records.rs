@@ -81,7 +81,7 @@ fn make_durable(broker: &Arc<BrokerState>, changed: &[Arc<Cell>], topics: &mut [
             directories.push(&cell.directory);
         }
     }
-    let written = |directory: &&Arc<LogDirectory>| directory.write_checkpoints(&broker.replicas.positions(directory)).is_ok();
+    let written = |directory: &&Arc<LogDirectory>| broker.replicas.write_checkpoints(directory).is_ok();
     if directories.iter().all(written) {
         return;
     }

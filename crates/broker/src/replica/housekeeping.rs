@@ -45,7 +45,7 @@ fn run_blocking(broker: &Arc<BrokerState>, task: Task) {
                 // Before the positions are read: what changes from here on plans the next one.
                 directory.begin_checkpoint();
                 // An error has taken the directory offline, and said so.
-                let _ = directory.write_checkpoints(&broker.replicas.positions(&directory));
+                let _ = broker.replicas.write_checkpoints(&directory);
             }
         }
         Task::RemoveLog(directory, dir) => {

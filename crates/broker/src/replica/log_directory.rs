@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use dohle_storage::{Committer, Disk, FoundLog, LogDir, LogPositions};
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::limits;
@@ -22,6 +23,8 @@ pub(crate) struct LogDirectory {
     checkpoint_planned: AtomicBool,
     checkpoint_soon: AtomicBool,
     checkpoint_wrong: AtomicBool,
+    /// Held while the checkpoints are written: housekeeping and clients may ask for it at the same time.
+    writing_checkpoints: Mutex<()>,
 }
 
 struct CommitterHandle(Committer);
@@ -50,6 +53,7 @@ impl LogDirectory {
             checkpoint_planned: AtomicBool::new(false),
             checkpoint_soon: AtomicBool::new(false),
             checkpoint_wrong: AtomicBool::new(false),
+            writing_checkpoints: Mutex::default(),
         };
         (Arc::new(directory), found)
     }
@@ -113,7 +117,7 @@ impl LogDirectory {
         }
     }
 
-    /// A log ends below its recovery point.
+    /// The checkpoints say something about a log that does not hold: it ends below its recovery point, or is gone.
     pub(crate) fn checkpoint_is_wrong(&self) {
         self.checkpoint_wrong.store(true, Ordering::Release);
     }
@@ -127,10 +131,12 @@ impl LogDirectory {
         self.checkpoint_soon.store(false, Ordering::Release);
     }
 
-    pub(crate) fn write_checkpoints(&self, logs: &[LogPositions]) -> io::Result<()> {
+    /// Writes down what `positions` returns, which is asked when nobody else is writing: what is on the disk never gets older.
+    pub(crate) fn write_checkpoints(&self, positions: impl FnOnce() -> Vec<LogPositions>) -> io::Result<()> {
+        let _alone = self.writing_checkpoints.lock();
         if self.is_offline() {
-            return Ok(());
+            return Err(io::Error::other("the log directory is offline"));
         }
-        self.dir.write_checkpoints(logs).inspect_err(|error| self.fail(error))
+        self.dir.write_checkpoints(&positions()).inspect_err(|error| self.fail(error))
     }
 }

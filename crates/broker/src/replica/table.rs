@@ -1,6 +1,7 @@
 //! All partitions of this broker, by topic name and by topic id.
 
 use std::collections::HashMap;
+use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -152,16 +153,14 @@ impl ReplicaTable {
     pub(crate) fn settle(&self) {
         for directory in &self.directories {
             directory.committer().drain();
-            if directory.take_checkpoint_is_wrong() {
-                // An error has taken the directory offline, and said so.
-                let _ = directory.write_checkpoints(&self.positions(directory));
-            }
         }
+        self.correct_checkpoints();
     }
 
     /// Opens partitions that have been added: a new topic, or more partitions of one. Blocks.
     pub(crate) fn add(&self, assignment: &TopicAssignment) {
         self.open_all(std::slice::from_ref(assignment), false);
+        self.correct_checkpoints();
     }
 
     /// The leadership of partitions, or the settings of their topic, have changed.
@@ -177,8 +176,14 @@ impl ReplicaTable {
         }
     }
 
-    /// The topic has been deleted. Its name is free afterwards; its files go a little later. Blocks.
-    pub(crate) fn remove(&self, id: TopicId) {
+    /// Topics have been deleted. Their names are free afterwards, and no checkpoint tells anything about a log that another topic of that
+    /// name could be taken for; their files go a little later. Blocks.
+    pub(crate) fn remove(&self, ids: impl Iterator<Item = TopicId>) {
+        ids.for_each(|id| self.remove_topic(id));
+        self.correct_checkpoints();
+    }
+
+    fn remove_topic(&self, id: TopicId) {
         let removed = {
             let mut topics = self.topics.write();
             let Some(topic) = topics.by_id.remove(&id) else { return };
@@ -194,12 +199,23 @@ impl ReplicaTable {
                 }
                 Err(error) => cell.directory.fail(&error),
             }
-            cell.directory.plan_checkpoint(&self.services);
+            cell.directory.checkpoint_is_wrong();
+        }
+    }
+
+    pub(crate) fn write_checkpoints(&self, directory: &Arc<LogDirectory>) -> io::Result<()> {
+        directory.write_checkpoints(|| self.positions(directory))
+    }
+
+    fn correct_checkpoints(&self) {
+        for directory in self.directories.iter().filter(|directory| directory.take_checkpoint_is_wrong()) {
+            // An error has taken the directory offline, and said so.
+            let _ = self.write_checkpoints(directory);
         }
     }
 
     /// What the checkpoints of a directory record.
-    pub(crate) fn positions(&self, directory: &Arc<LogDirectory>) -> Vec<LogPositions> {
+    fn positions(&self, directory: &Arc<LogDirectory>) -> Vec<LogPositions> {
         let topics = self.topics();
         let cells = topics.iter().flat_map(|topic| topic.cells());
         cells
@@ -236,7 +252,7 @@ impl ReplicaTable {
             let marked = directory
                 .files()
                 .mark_clean_shutdown()
-                .and_then(|()| directory.write_checkpoints(&positions));
+                .and_then(|()| directory.write_checkpoints(|| positions));
             if let Err(error) = marked {
                 tracing::error!(dir = %directory.path().display(), %error, "no clean shutdown of this directory");
             }
@@ -315,7 +331,7 @@ impl ReplicaTable {
             partition,
             topic_id: assignment.id,
         };
-        let (directory, dir, state) = match self.take_found(assignment, partition)? {
+        let (directory, dir, state) = match self.take_found(assignment, partition, at_start)? {
             Some((found, directory)) => (directory, found.dir, found.open_state),
             None => {
                 if let (true, Some(missing)) = (at_start, self.missing_directories.first()) {
@@ -344,19 +360,21 @@ impl ReplicaTable {
         )))
     }
 
-    /// The log that was found for a partition at the start. One of another incarnation of the topic is put aside.
-    fn take_found(&self, assignment: &TopicAssignment, partition: PartitionIndex) -> Result<Option<Found>, String> {
+    /// The log that was found for a partition at the start. One of another incarnation of the topic is put aside, and so is one of which
+    /// nobody knows the topic if the partition is a new one, which cannot have a log yet.
+    fn take_found(&self, assignment: &TopicAssignment, partition: PartitionIndex, at_start: bool) -> Result<Option<Found>, String> {
         let Some((found, directory)) = self.found.lock().remove(&(Arc::clone(&assignment.name), partition)) else {
             return Ok(None);
         };
         let found_id = found.identity.topic_id;
-        if found_id == assignment.id || found_id.is_zero() {
+        if found_id == assignment.id || (at_start && found_id.is_zero()) {
             return Ok(Some((found, directory)));
         }
         let aside = directory
             .files()
             .set_aside(&found.dir)
             .map_err(|error| format!("{}: {error}", found.dir.display()))?;
+        directory.checkpoint_is_wrong();
         tracing::warn!(dir = %found.dir.display(), aside = %aside.display(), "put aside the log of another topic of this name");
         Ok(None)
     }

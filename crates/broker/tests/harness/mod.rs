@@ -15,6 +15,7 @@ use dohle_protocol::batch;
 use dohle_protocol::builder::RecordBatchBuilder;
 use dohle_protocol::frame;
 use dohle_protocol::messages::create_topics::{CreatableTopic, CreatableTopicConfig, CreateTopicsRequest};
+use dohle_protocol::messages::delete_records::{DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic};
 use dohle_protocol::messages::fetch::{FetchPartition, FetchRequest, FetchResponse, FetchTopic, PartitionData};
 use dohle_protocol::messages::list_offsets::{ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic};
 use dohle_protocol::messages::produce::{PartitionProduceData, PartitionProduceResponse, ProduceRequest, TopicProduceData};
@@ -282,6 +283,24 @@ pub(crate) fn fetch_request(topic: &str, partition: i32, offset: i64) -> FetchRe
         max_bytes: 50 << 20,
         topics: vec![topic],
         ..FetchRequest::default()
+    }
+}
+
+pub(crate) fn delete_records_request(topic: &str, offset: i64) -> DeleteRecordsRequest {
+    let partitions = vec![DeleteRecordsPartition {
+        partition_index: 0,
+        offset,
+        ..DeleteRecordsPartition::default()
+    }];
+    let topic = DeleteRecordsTopic {
+        name: topic.to_string(),
+        partitions,
+        ..DeleteRecordsTopic::default()
+    };
+    DeleteRecordsRequest {
+        topics: vec![topic],
+        timeout_ms: 1000,
+        ..DeleteRecordsRequest::default()
     }
 }
 
