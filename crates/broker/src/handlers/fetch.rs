@@ -53,6 +53,7 @@ pub(crate) async fn handle(broker: &Arc<BrokerState>, ctx: &RequestContext, requ
         if pass.is_final() || pass.bytes() >= bytes_min || Instant::now() >= deadline {
             break held.and_then(|held| shrink(held, pass.bytes()));
         }
+        pass.drop_records();
         drop(held);
         // An error means that time is up: one last look.
         let _ = tokio::time::timeout_at(deadline, wait_for_more(&pass, bytes_min)).await;

@@ -102,6 +102,11 @@ impl FetchPass {
         }
     }
 
+    /// Lets go of what was found, but not of how much it was: who waits has no share of the memory budget, and looks again afterwards.
+    pub(crate) fn drop_records(&mut self) {
+        self.answers.iter_mut().for_each(|answer| answer.records = None);
+    }
+
     /// Parks at every partition; false if one has more to read by now.
     pub(crate) fn park(&self, parked: &mut ParkedPlaces) -> bool {
         self.plan.partitions.iter().zip(&self.answers).all(|(wanted, answer)| {
