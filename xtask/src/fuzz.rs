@@ -26,7 +26,7 @@ pub(crate) fn run(seconds: u32) -> Result<()> {
             "-malloc_limit_mb=64",
             "-timeout=10",
             "-print_final_stats=1",
-            "-verbosity=0",
+            "-print_funcs=0",
         ]);
         fuzz.arg(format!("-max_total_time={seconds}"))
             .arg(format!("-artifact_prefix={artifacts}"));
