@@ -27,11 +27,9 @@ pub(crate) async fn handle(broker: &Arc<BrokerState>, ctx: &RequestContext, requ
         ),
     };
     if error != ErrorCode::None {
-        let endpoint_type = request.endpoint_type;
         return DescribeClusterResponse {
             error_code: error.code(),
             error_message: message,
-            endpoint_type,
             ..DescribeClusterResponse::default()
         };
     }

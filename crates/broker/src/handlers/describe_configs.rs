@@ -27,13 +27,13 @@ pub(crate) async fn handle(broker: &Arc<BrokerState>, _ctx: &RequestContext, req
         let wanted = resource.configuration_keys.as_ref().filter(|keys| !keys.is_empty());
         let is_wanted = |config: &DescribedConfig| wanted.is_none_or(|keys| keys.iter().any(|key| key == config.name));
         let (configs, (error, message)) = match describe(broker, &image, resource.resource_type, &resource.resource_name) {
-            Ok(configs) => (configs, (ErrorCode::None, None)),
-            Err((error, message)) => (Vec::new(), (error, Some(message))),
+            Ok(configs) => (configs, (ErrorCode::None, String::new())),
+            Err((error, message)) => (Vec::new(), (error, message)),
         };
         let shown = configs.into_iter().filter(is_wanted);
         DescribeConfigsResult {
             error_code: error.code(),
-            error_message: message,
+            error_message: Some(message),
             resource_type: resource.resource_type,
             resource_name: resource.resource_name,
             configs: shown

@@ -14,11 +14,14 @@ pub(crate) async fn handle(broker: &Arc<BrokerState>, ctx: &RequestContext, requ
     if !is_about_the_metadata(&request.topics) {
         let topics = request.topics.into_iter().map(unknown).collect();
         return DescribeQuorumResponse {
+            error_message: Some(String::new()),
             topics,
             ..DescribeQuorumResponse::default()
         };
     }
     DescribeQuorumResponse {
+        // As in Kafka, whose schema has no default of null here.
+        error_message: Some(String::new()),
         topics: vec![TopicData {
             topic_name: METADATA_TOPIC.to_string(),
             partitions: vec![partition(&status)],
@@ -51,6 +54,7 @@ fn partition(status: &QuorumStatus) -> PartitionData {
         ..ReplicaState::default()
     });
     PartitionData {
+        error_message: Some(String::new()),
         leader_id: status.leader.map_or(-1, |leader| leader as i32),
         leader_epoch: status.leader_epoch.0,
         high_watermark: status.high_watermark.0,
@@ -64,9 +68,6 @@ fn unknown(topic: RequestTopicData) -> TopicData {
         partition_index: partition.partition_index,
         error_code: ErrorCode::UnknownTopicOrPartition.code(),
         error_message: Some(ErrorCode::UnknownTopicOrPartition.message().to_string()),
-        leader_id: -1,
-        leader_epoch: -1,
-        high_watermark: -1,
         ..PartitionData::default()
     });
     TopicData {

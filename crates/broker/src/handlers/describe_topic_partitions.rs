@@ -130,6 +130,7 @@ fn failed(name: String, error: ErrorCode) -> DescribeTopicPartitionsResponseTopi
         error_code: error.code(),
         name: Some(name),
         is_internal,
+        topic_authorized_operations: authorized_operations::TOPIC,
         ..DescribeTopicPartitionsResponseTopic::default()
     }
 }

@@ -13,6 +13,7 @@ use dohle_protocol::messages::produce::{
 use dohle_protocol::{ApiKey, ErrorCode};
 use dohle_replication::{Acks, TopicRef};
 use dohle_storage::AppendError;
+use dohle_storage::batch_validator::ValidationError;
 
 use crate::dispatch::{Answer, RequestContext};
 use crate::handlers::leader_hints::{Leader, LeaderHints};
@@ -134,6 +135,7 @@ impl Produce<'_> {
             Err(ProduceError::Refused(error)) => refused(index, error, error.message().to_string()),
             Err(ProduceError::Log(error)) => PartitionProduceResponse {
                 record_errors: record_errors(&error),
+                log_start_offset: log_start_beside(&error, topic, index),
                 ..refused(index, error.error_code(), error.to_string())
             },
         }
@@ -192,6 +194,21 @@ fn refused(index: i32, error: ErrorCode, message: String) -> PartitionProduceRes
         base_offset: -1,
         error_message: Some(message),
         ..PartitionProduceResponse::default()
+    }
+}
+
+/// As in Kafka, where the log begins comes with what is wrong with records or their producer, and not with what is wrong with the form or
+/// size of a batch, or with a disk.
+fn log_start_beside(error: &AppendError, topic: Result<&TopicReplicas, ErrorCode>, index: i32) -> i64 {
+    use AppendError::{Invalid, Producer};
+    use ValidationError::{Format, NotOneBatch, TooLarge, ZstdTooEarly};
+    match error {
+        Invalid(Format(_) | NotOneBatch(_) | TooLarge { .. } | ZstdTooEarly) => -1,
+        Invalid(_) | Producer(_) => {
+            let cell = topic.and_then(|topic| topic.cell(index));
+            cell.map_or(-1, |cell| cell.inspect(|log| log.log_start_offset().0))
+        }
+        _ => -1,
     }
 }
 

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use dohle_protocol::ErrorCode;
 use dohle_protocol::id::{BrokerId, LeaderEpoch, Offset, PartitionIndex};
 use dohle_replication::{Acks, Assignment, LogEnd, Partition, WaitKey};
-use dohle_storage::epoch_cache::EpochEnd;
+use dohle_storage::epoch_cache::{EpochCache, EpochEnd};
 use dohle_storage::{
     AppendContext, AppendError, AppendInfo, AppendOrigin, LogError, LogPositions, PartitionLog, SyncState, SyncTarget, Syncable,
 };
@@ -236,19 +236,12 @@ impl Cell {
     pub(crate) fn end_offset_for_epoch(&self, current_leader_epoch: LeaderEpoch, epoch: LeaderEpoch) -> Result<EpochEnd, ErrorCode> {
         let replica = self.lock();
         replica.role.leader(current_leader_epoch)?;
-        if epoch == replica.role.leader_epoch() {
-            // Whether or not anything was written in it yet.
-            return Ok(EpochEnd {
-                epoch,
-                end_offset: replica.log.log_end_offset(),
-            });
-        }
-        Ok(replica.log.end_offset_for_epoch(epoch))
+        Ok(replica.epochs().end_offset_for(epoch, replica.log.log_end_offset()))
     }
 
     /// The epoch in which the record at `offset` was written.
     pub(crate) fn epoch_at(&self, offset: Offset) -> LeaderEpoch {
-        self.lock().log.epochs().epoch_at(offset).unwrap_or(LeaderEpoch::NONE)
+        self.lock().epochs().epoch_at(offset).unwrap_or(LeaderEpoch::NONE)
     }
 
     pub(crate) fn check_leader(&self) -> Result<(), ErrorCode> {
@@ -416,6 +409,13 @@ impl Replica {
     fn has_records_to_flush(&self) -> bool {
         let unsynced = self.log.log_end_offset() - self.log.recovery_point();
         matches!(self.flush, FlushPolicy::Interval { records_max, .. } if unsynced >= records_max)
+    }
+
+    /// The epochs of the log, and the present one, which begins when its leader does: the log notes it only with the first batch.
+    fn epochs(&self) -> EpochCache {
+        let mut epochs = self.log.epochs().clone();
+        epochs.assign(self.role.leader_epoch(), self.log.log_end_offset());
+        epochs
     }
 
     fn view(&mut self, current_leader_epoch: LeaderEpoch) -> Result<PartitionView, ErrorCode> {

@@ -1,6 +1,9 @@
 //! The two nodes under comparison.
 
 use crate::harness::{Connection, Node, free_port};
+use dohle_protocol::messages::api_versions::ApiVersionsRequest;
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -56,4 +59,29 @@ impl Drop for Kafka {
 /// Our node, with the same settings and node id as the real one.
 pub(crate) fn start_ours() -> Node {
     Node::start(&["node.id=1", "auto.create.topics.enable=false", "num.partitions=2"])
+}
+
+/// API key to the versions that both nodes advertise. Whatever the real node serves of an API that we serve, we must serve as well.
+pub(crate) fn served_by_both(kafka: &mut Peer, ours: &mut Peer) -> BTreeMap<i16, RangeInclusive<i16>> {
+    let mut served = advertised(ours);
+    let real = advertised(kafka);
+    served.retain(|key, _| real.contains_key(key));
+    for (key, versions) in &mut served {
+        let real = &real[key];
+        assert_eq!(versions.start(), real.start(), "API {key}: the oldest version");
+        assert!(versions.end() >= real.end(), "API {key}: the newest version {versions:?} {real:?}");
+        *versions = real.clone();
+    }
+    served
+}
+
+fn advertised(peer: &mut Peer) -> BTreeMap<i16, RangeInclusive<i16>> {
+    let request = ApiVersionsRequest {
+        client_software_name: "test".into(),
+        client_software_version: "1".into(),
+        ..Default::default()
+    };
+    let answer = peer.call(3, &request).expect("an answer");
+    let ranges = answer.api_keys.iter().map(|api| (api.api_key, api.min_version..=api.max_version));
+    ranges.collect()
 }

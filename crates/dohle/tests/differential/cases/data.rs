@@ -5,7 +5,6 @@ use super::admin::{create_topic, topic_id};
 use super::render::show;
 use crate::peer::Peer;
 use bytes::Bytes;
-use dohle_protocol::ApiKey;
 use dohle_protocol::builder::RecordBatchBuilder;
 use dohle_protocol::compression::Compression;
 use dohle_protocol::id::{ProducerEpoch, ProducerId};
@@ -16,6 +15,7 @@ use dohle_protocol::messages::init_producer_id::InitProducerIdRequest;
 use dohle_protocol::messages::list_offsets::{ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic};
 use dohle_protocol::messages::offset_for_leader_epoch::{OffsetForLeaderEpochRequest, OffsetForLeaderPartition, OffsetForLeaderTopic};
 use dohle_protocol::messages::produce::{PartitionProduceData, ProduceRequest, TopicProduceData};
+use dohle_protocol::{ApiKey, ErrorCode};
 
 pub(super) const CASES: &[Definition] = &[
     ("produce", ApiKey::Produce, produce_well),
@@ -148,7 +148,14 @@ fn init_producer(peer: &mut Peer) -> ProducerId {
         transaction_timeout_ms: 60_000,
         ..Default::default()
     };
-    ProducerId(peer.call(4, &request).expect("an answer").producer_id)
+    loop {
+        let answer = peer.call(4, &request).expect("an answer");
+        // A real node first has to fetch a block of ids.
+        if answer.error_code != ErrorCode::CoordinatorLoadInProgress.code() {
+            assert_eq!(answer.error_code, 0);
+            return ProducerId(answer.producer_id);
+        }
+    }
 }
 
 /// What a fetch asks of one partition.

@@ -21,14 +21,14 @@ const MASKED: &[&str] = &[
     "replica_directory_id",
 ];
 
-/// The answer as text; of error messages only whether there is one.
+/// The answer as a line; of error messages only whether there is one.
 pub(super) fn show<T: Debug>(answer: &Option<T>) -> String {
-    let Some(answer) = answer else { return "closed".into() };
+    let Some(answer) = answer else { return "closed\n".into() };
     let mut text = format!("{answer:?}");
     for field in MASKED {
         text = mask(&text, field);
     }
-    mask_messages(&text).replace(", unknown_tagged_fields: TaggedFields([])", "")
+    mask_messages(&text).replace(", unknown_tagged_fields: TaggedFields([])", "") + "\n"
 }
 
 /// `field: VALUE` becomes `field: _`, unless the value is the protocol's "none", which must be the same on both.
@@ -48,16 +48,17 @@ fn mask(text: &str, field: &str) -> String {
     result + rest
 }
 
-/// Error messages are for people: their wording is ours, their presence is not.
+/// Error messages are for people: their wording is ours, their presence is not, nor that one is empty.
 fn mask_messages(text: &str) -> String {
     let marker = "error_message: Some(\"";
     let mut result = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(position) = rest.find(marker) {
         let (before, after) = rest.split_at(position + marker.len());
+        let end = end_of_quoted(after);
         result.push_str(before);
-        result.push('_');
-        rest = &after[end_of_quoted(after)..];
+        result.push_str(if end == 0 { "" } else { "_" });
+        rest = &after[end..];
     }
     result + rest
 }
