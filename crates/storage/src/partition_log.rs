@@ -86,7 +86,7 @@ pub(crate) struct Durability {
     /// Counts changes of the leader epochs, and how many of them are in the checkpoint.
     pub(crate) epochs_changed: u64,
     pub(crate) epochs_synced: u64,
-    /// The directory is new: the one above it has to be synced as well.
+    /// The directory is new: the one above it has to be synced as well, and what says whose it is.
     pub(crate) new_dir: bool,
 }
 
@@ -185,7 +185,12 @@ impl PartitionLog {
         let mut dirs = Vec::new();
         if durability.names_made > durability.names_synced {
             dirs.push(self.dir.clone());
-            dirs.extend(self.dir.parent().filter(|_| durability.new_dir).map(Path::to_owned));
+            if durability.new_dir {
+                dirs.extend(self.dir.parent().map(Path::to_owned));
+                if !self.identity.topic_id.is_zero() {
+                    files.push(self.disk.file(self.dir.join(file_name::PARTITION_METADATA)));
+                }
+            }
         }
         let epochs_changed = durability.epochs_changed > durability.epochs_synced;
         Some(SyncTarget {

@@ -122,7 +122,13 @@ impl PartitionLog {
             },
         )?;
         self.segments.iter().for_each(|segment| segment.close_files());
-        self.write_partition_metadata(files.has_partition_metadata)
+        let path = self.dir.join(file_name::PARTITION_METADATA);
+        // A power cut before the first sync leaves it empty. Whether it is the right one, the caller has seen.
+        let is_whole = || state.clean_shutdown || checkpoint::read_partition_metadata(&*self.disk, &path).is_some();
+        if files.has_partition_metadata && is_whole() {
+            return Ok(());
+        }
+        self.write_partition_metadata()
     }
 
     fn add_segments(&mut self, files: &Files, state: OpenState) -> io::Result<()> {
@@ -266,8 +272,8 @@ impl PartitionLog {
         Ok(reset_from)
     }
 
-    fn write_partition_metadata(&self, exists: bool) -> io::Result<()> {
-        if exists || self.identity.topic_id.is_zero() {
+    fn write_partition_metadata(&self) -> io::Result<()> {
+        if self.identity.topic_id.is_zero() {
             return Ok(());
         }
         self.disk.write(
@@ -285,7 +291,7 @@ fn create(disk: Arc<dyn Disk>, dir: &Path, identity: LogIdentity, config: Arc<Lo
         log.segments = Arc::new(vec![Arc::new(segment)]);
         log.durability.names_made = 1;
         log.durability.new_dir = true;
-        log.write_partition_metadata(false)
+        log.write_partition_metadata()
     })
 }
 

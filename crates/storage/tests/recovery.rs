@@ -10,6 +10,9 @@ use dohle_protocol::id::{LeaderEpoch, Offset, ProducerId};
 use dohle_storage::{Disk, FaultyDisk, LogConfig, OpenState, PartitionLog, RealDisk, SyncTarget};
 use fixture::*;
 
+/// With the topic id of [`identity`].
+const PARTITION_METADATA: &[u8] = b"version: 0\ntopic_id: AAAAAAAAAAAAAAAAAAAABw";
+
 /// A log of several segments, closed; 120 records in 40 batches of one producer.
 fn closed_log() -> FaultyDisk {
     let disk = FaultyDisk::new();
@@ -447,6 +450,7 @@ fn everything_synced_survives_a_power_cut() {
             log.append_as_leader(producer_batch(1, 0, 3 * n, 3), context(n / 8)).unwrap();
         }
         let disk = disk.crash(seed);
+        assert_eq!(disk.read(&path("partition.metadata")).unwrap(), PARTITION_METADATA, "seed {seed}");
         for recovery_point in [synced, Offset(0)] {
             let mut log = reopen_crashed(&disk, small(), recovery_point);
             assert!(log.log_end_offset() >= synced, "seed {seed}: {} < {synced}", log.log_end_offset());
@@ -460,6 +464,16 @@ fn everything_synced_survives_a_power_cut() {
             );
             log.truncate_to(synced).unwrap();
         }
+    }
+}
+
+#[test]
+fn a_partition_metadata_file_that_a_power_cut_left_without_content_is_written_again() {
+    for content in [&b""[..], b"vers", &[0; 43]] {
+        let disk = closed_log();
+        disk.tamper(&path("partition.metadata"), |bytes| *bytes = content.to_vec());
+        assert_complete(&mut reopen_crashed(&disk, small(), Offset(0)));
+        assert_eq!(disk.read(&path("partition.metadata")).unwrap(), PARTITION_METADATA);
     }
 }
 
