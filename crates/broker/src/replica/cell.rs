@@ -350,7 +350,17 @@ impl Cell {
             let mut replica = self.lock();
             let is_usable = replica.write_failure.replace(ErrorCode::NotLeaderOrFollower).is_none();
             let effects = replica.role.give_up(ErrorCode::NotLeaderOrFollower);
-            (if is_usable { replica.log.close_clean() } else { Ok(()) }, effects)
+            let result = if is_usable {
+                replica.log.close_clean()
+            } else {
+                // What is in memory need not be what is in the files: the next start has to look.
+                Err(LogError {
+                    action: "closing",
+                    path: replica.log.dir().to_owned(),
+                    source: io::Error::other("it has failed before"),
+                })
+            };
+            (result, effects)
         };
         for effect in effects {
             answer(effect);

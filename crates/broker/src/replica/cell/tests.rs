@@ -87,6 +87,7 @@ fn after_a_panic_under_the_lock_nothing_is_appended_and_the_rest_can_be_read() {
         "{refused:?}"
     );
     assert_eq!(cell.view(LeaderEpoch::NONE).unwrap().high_watermark, Offset(1));
+    assert!(cell.close().is_err(), "the next start has to look for damage");
 }
 
 /// Nothing that is due after a day becomes due in a test.
