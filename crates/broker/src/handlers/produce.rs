@@ -112,7 +112,12 @@ impl Produce<'_> {
         } else {
             self.broker.replicas.topic(&topic.name).ok_or(ErrorCode::UnknownTopicOrPartition)
         };
-        let found = found.as_deref().map_err(|error| *error);
+        let found = match &found {
+            // Named by its id.
+            Ok(topic) if topic_name::is_internal(&topic.name) => Err(ErrorCode::InvalidTopicException),
+            Ok(topic) => Ok(&**topic),
+            Err(error) => Err(*error),
+        };
         let partition_responses = topic
             .partition_data
             .into_iter()
