@@ -206,7 +206,11 @@ async fn trap_33_topic_ids_change_when_a_topic_is_created_again() {
     let mut internal = produce.clone();
     internal.topic_data[0].topic_id = topic_id(&mut client, "__consumer_offsets").await;
     let refused = client.produce_with(13, &internal).await;
-    assert_eq!(error_of(refused.error_code), ErrorCode::InvalidTopicException, "not by its id either");
+    assert_eq!(
+        error_of(refused.error_code),
+        ErrorCode::InvalidTopicException,
+        "not by its id either"
+    );
     produce.topic_data[0].topic_id = old;
     assert_eq!(
         error_of(client.produce_with(13, &produce).await.error_code),
