@@ -2,6 +2,7 @@
 
 use crate::content::{Content, End, RECORDS, one_record};
 use crate::harness::{EARLIEST, Node};
+use dohle_protocol::batch::BatchHeader;
 use dohle_protocol::messages::offset_for_leader_epoch::{OffsetForLeaderEpochRequest, OffsetForLeaderPartition, OffsetForLeaderTopic};
 
 const DIRECTORY_CHECKPOINTS: [&str; 3] = [
@@ -60,40 +61,41 @@ fn d4_damage_is_told() {
 fn d4_leader_epochs_are_read_off_the_log() {
     let mut node = Node::start(&[]);
     Content::write(&mut node.connect(), "t");
-    // Each restart begins an epoch, or none does: in both cases the same must be known after the damage.
-    assert!(node.stop().success());
+    // A crash ends a leader's epoch.
+    node.kill();
     node.start_again();
-    node.connect().produce("t", 0, one_record("in the next epoch"));
-    let before = epoch_ends(&node);
+    node.connect().produce("t", 0, one_record("in a later epoch"));
+    let records = node.connect().fetch("t", 0, RECORDS).records.expect("records");
+    let later = BatchHeader::parse(&records).unwrap().partition_leader_epoch.0;
+    assert!(later > 0, "the same epoch after a crash");
+    let epoch_ends = |node: &Node| [0, later - 1, later].map(|epoch| epoch_end(node, epoch));
+    let ends = [(0, 0, RECORDS), (0, 0, RECORDS), (0, later, RECORDS + 1)];
+    assert_eq!(epoch_ends(&node), ends);
     for text in ["garbage", "0\n1\n-1 -1\n", "0\n2\n5 0\n2 9\n"] {
         node.kill();
         std::fs::write(node.data().join("t-0").join(EPOCHS), text).unwrap();
         node.start_again();
-        assert_eq!(epoch_ends(&node), before, "{text:?}");
+        assert_eq!(epoch_ends(&node), ends, "{text:?}");
     }
 }
 
-/// What is answered about the end of the first epochs that have records.
-fn epoch_ends(node: &Node) -> Vec<(i16, i32, i64)> {
-    let end_of = |epoch| {
-        let partition = OffsetForLeaderPartition {
-            partition: 0,
-            leader_epoch: epoch,
-            ..Default::default()
-        };
-        let topic = OffsetForLeaderTopic {
-            topic: "t".into(),
-            partitions: vec![partition],
-            ..Default::default()
-        };
-        let request = OffsetForLeaderEpochRequest {
-            replica_id: -1,
-            topics: vec![topic],
-            ..Default::default()
-        };
-        let mut answer = node.connect().call(4, &request).expect("an answer");
-        let found = answer.topics.remove(0).partitions.remove(0);
-        (found.error_code, found.leader_epoch, found.end_offset)
+/// What is answered about the end of an epoch: error, epoch, offset.
+fn epoch_end(node: &Node, epoch: i32) -> (i16, i32, i64) {
+    let partition = OffsetForLeaderPartition {
+        leader_epoch: epoch,
+        ..Default::default()
     };
-    vec![end_of(0), end_of(1)]
+    let topic = OffsetForLeaderTopic {
+        topic: "t".into(),
+        partitions: vec![partition],
+        ..Default::default()
+    };
+    let request = OffsetForLeaderEpochRequest {
+        replica_id: -1,
+        topics: vec![topic],
+        ..Default::default()
+    };
+    let mut answer = node.connect().call(4, &request).expect("an answer");
+    let found = answer.topics.remove(0).partitions.remove(0);
+    (found.error_code, found.leader_epoch, found.end_offset)
 }

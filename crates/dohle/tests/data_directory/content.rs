@@ -156,6 +156,9 @@ pub(crate) fn files(node: &Node, topic: &str, extension: &str) -> Vec<PathBuf> {
     found
 }
 
+/// A name, and what is done to a file.
+pub(crate) type Damage = (&'static str, fn(&Path));
+
 /// Changes a file, whatever it holds.
 pub(crate) fn rewrite(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
     let mut bytes = std::fs::read(path).unwrap();

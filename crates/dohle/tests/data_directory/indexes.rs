@@ -1,10 +1,7 @@
 //! D1: indexes that are missing, zeroed, cut or garbage are made again from the log.
 
-use crate::content::{Content, End, RECORDS, files, rewrite};
+use crate::content::{Content, Damage, End, RECORDS, files, rewrite};
 use crate::harness::Node;
-use std::path::Path;
-
-type Damage = (&'static str, fn(&Path));
 
 const DAMAGES: [Damage; 4] = [
     ("missing", |path| std::fs::remove_file(path).unwrap()),

@@ -3,7 +3,6 @@
 use crate::content::{BATCHES, Content, End, RECORDS, RECORDS_PER_BATCH, files, one_record, read_all, records, rewrite, value};
 use crate::harness::{Connection, Node};
 use dohle_protocol::batch::batches;
-use std::time::{Duration, Instant};
 
 const CORRUPT_MESSAGE: i16 = 2;
 
@@ -82,18 +81,11 @@ fn d3_a_flipped_bit_in_a_sealed_segment_is_never_served_and_the_rest_is() {
 
 /// That the sealed segments are durable is written down soon after they were sealed.
 fn wait_for_recovery_point(node: &Node) {
-    let began = Instant::now();
-    let is_written = || {
+    node.wait_until("a recovery point behind the sealed segments", |node| {
         let text = std::fs::read_to_string(node.data().join("recovery-point-offset-checkpoint")).unwrap_or_default();
-        text.lines().any(|line| {
-            line.strip_prefix("t 0 ")
-                .is_some_and(|offset| offset.parse::<i64>().unwrap() > RECORDS / 2)
-        })
-    };
-    while !is_written() {
-        assert!(began.elapsed() < Duration::from_secs(20), "no recovery point");
-        std::thread::sleep(Duration::from_millis(10));
-    }
+        let mut offsets = text.lines().filter_map(|line| line.strip_prefix("t 0 ")?.parse::<i64>().ok());
+        offsets.any(|offset| offset > RECORDS / 2)
+    });
 }
 
 /// All batches can be read, but for the one at `damaged`.

@@ -1,13 +1,12 @@
 //! D5: producer snapshots and transaction indexes that are damaged are made again by reading the log, and what they are for still works.
 
-use crate::content::{End, records};
+use crate::content::{Damage, End, records};
 use crate::harness::{Connection, Node};
 use bytes::Bytes;
 use dohle_protocol::batch::patch_base_offset;
 use dohle_protocol::builder::RecordBatchBuilder;
 use dohle_protocol::control_record::EndTxnMarker;
 use dohle_protocol::id::{LeaderEpoch, Offset, ProducerEpoch, ProducerId};
-use std::path::Path;
 
 const OUT_OF_ORDER_SEQUENCE_NUMBER: i16 = 45;
 const EPOCH: ProducerEpoch = ProducerEpoch(0);
@@ -28,7 +27,7 @@ fn produce(connection: &mut Connection, producer: i64, sequence: i32) -> (i16, i
 
 #[test]
 fn d5_duplicates_are_known_although_the_producer_snapshots_are_damaged() {
-    let damages: [(&str, fn(&Path)); 4] = [
+    let damages: [Damage; 4] = [
         ("missing", |path| std::fs::remove_file(path).unwrap()),
         ("empty", |path| std::fs::write(path, b"").unwrap()),
         ("garbage", |path| std::fs::write(path, [7; 300]).unwrap()),

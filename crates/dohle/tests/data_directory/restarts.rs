@@ -49,11 +49,7 @@ fn a_second_sigterm_ends_the_process_at_once() {
     }
     node.connect().list_offset("t", 0, EARLIEST);
     node.terminate();
-    let began = Instant::now();
-    while !node.log().contains("stopping") {
-        assert!(began.elapsed() < Duration::from_secs(30));
-        std::thread::yield_now();
-    }
+    node.wait_until("the first signal is heard", |node| node.log().contains("stopping"));
     node.terminate();
     assert_eq!(node.wait().code(), Some(1), "{}", node.log());
     assert!(!node.data().join(CLEAN_SHUTDOWN).exists());

@@ -128,6 +128,15 @@ impl Node {
         }
     }
 
+    /// Waits until the process has done something that its files tell.
+    pub(crate) fn wait_until(&self, what: &str, has_done: impl Fn(&Node) -> bool) {
+        let began = Instant::now();
+        while !has_done(self) {
+            assert!(began.elapsed() < STOP_TIMEOUT, "{what}: not yet\n{}", self.log());
+            std::thread::sleep(CHECK_INTERVAL);
+        }
+    }
+
     pub(crate) fn connect(&self) -> Connection {
         Connection::open(self.port)
     }
