@@ -220,7 +220,9 @@ fn d3_a_moved_base_offset_at_the_end_is_noticed_at_once_and_not_after_more_was_a
         };
         let disk = FaultyDisk::new();
         let mut log = new_log(&disk, config.clone());
-        (0..40).for_each(|n| drop(append(&mut log, producer_batch(1, 0, 3 * n, 3))));
+        for number in 0..40 {
+            append(&mut log, producer_batch(1, 0, 3 * number, 3));
+        }
         log.close_clean().unwrap();
         let name = &files(&disk, ".log")[0];
         disk.tamper(&path(name), |bytes| {
