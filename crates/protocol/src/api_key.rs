@@ -87,7 +87,7 @@ api_keys! {
     RenewDelegationToken = 39, 1..=2, flexible from 2;
     ExpireDelegationToken = 40, 1..=2, flexible from 2;
     DescribeDelegationToken = 41, 1..=3, flexible from 2;
-    DeleteGroups = 42, 0..=3, flexible from 2;
+    DeleteGroups = 42, 0..=2, flexible from 2;
     ElectLeaders = 43, 0..=2, flexible from 2;
     IncrementalAlterConfigs = 44, 0..=1, flexible from 1;
     AlterPartitionReassignments = 45, 0..=1, flexible from 0;

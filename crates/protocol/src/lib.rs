@@ -4,14 +4,17 @@
 //! that a peer sent and that makes no sense is an error value.
 //!
 //! Start with [`message::Message`] (the struct is the schema), then any file in [`messages`], then [`wire`] for the bytes below and
-//! [`frame`] for the bytes around. The record format is apart: [`batch`] and [`record`].
+//! [`frame`] for the bytes around. The record format is apart: [`batch`] and [`record`]; so is what members of a group
+//! and their coordinators write into bytes of others: [`consumer_protocol`] and [`coordinator_records`].
 extern crate self as dohle_protocol;
 
 pub mod api_key;
 pub mod batch;
 pub mod builder;
 pub mod compression;
+pub mod consumer_protocol;
 pub mod control_record;
+pub mod coordinator_records;
 pub mod error_code;
 pub mod frame;
 pub mod header;
