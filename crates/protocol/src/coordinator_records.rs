@@ -139,7 +139,7 @@ impl GroupRecord {
         let mut key = Decoder::new(key);
         let version = key.i16()?;
         Ok(Some(match version {
-            0..=OFFSET_COMMIT_KEY => {
+            0 | OFFSET_COMMIT_KEY => {
                 let OffsetCommitKey { group, topic, partition } = Message::decode(&mut key, version)?;
                 GroupRecord::OffsetCommit {
                     group,
@@ -155,7 +155,7 @@ impl GroupRecord {
                     value: value.map(after_version).transpose()?,
                 }
             }
-            0.. => return Ok(None),
+            _ if version > GROUP_METADATA_KEY => return Ok(None),
             _ => {
                 return Err(DecodeError::UnsupportedVersion {
                     message: "GroupRecord",
@@ -178,3 +178,6 @@ fn after_version<M: Message>(bytes: Bytes) -> Result<M, DecodeError> {
     let version = decoder.i16()?;
     M::decode(&mut decoder, version)
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@ mod generator;
 use bytes::{Bytes, BytesMut};
 use dohle_protocol::message::Message;
 use dohle_protocol::wire::{Decoder, Encoder};
-use dohle_protocol::{ApiKey, ErrorCode, Request};
+use dohle_protocol::{ApiKey, ErrorCode, Request, consumer_protocol};
 use generator::{Random, for_each_api};
 use kafka_protocol::messages as oracle;
 use kafka_protocol::protocol::{Decodable, Encodable, Message as OracleMessage};
@@ -66,6 +66,12 @@ fn every_message_of_every_version_becomes_the_same_bytes() {
 fn headers_become_the_same_bytes() {
     check::<dohle_protocol::header::RequestHeader, oracle::RequestHeader>();
     check::<dohle_protocol::header::ResponseHeader, oracle::ResponseHeader>();
+}
+
+#[test]
+fn what_members_of_a_group_tell_each_other_becomes_the_same_bytes() {
+    check::<consumer_protocol::ConsumerProtocolSubscription, oracle::ConsumerProtocolSubscription>();
+    check::<consumer_protocol::ConsumerProtocolAssignment, oracle::ConsumerProtocolAssignment>();
 }
 
 /// The table of API keys and the structs must say the same.
