@@ -1,0 +1,39 @@
+"""A group member on kafka-python. It commits what it has logged."""
+
+from kafka import ConsumerRebalanceListener, KafkaConsumer
+from kafka.coordinator.assignors.range import RangePartitionAssignor
+from kafka.errors import KafkaError
+from member import Member
+
+member = Member()
+arguments = member.arguments
+settings = {"partition_assignment_strategy": (RangePartitionAssignor,)} if arguments.assignor == "range" else {}
+
+
+class Listener(ConsumerRebalanceListener):
+    def on_partitions_revoked(self, revoked):
+        member.revoked({partition.partition for partition in revoked})
+
+    def on_partitions_assigned(self, assigned):
+        member.assigned(consumer.group_metadata().generation_id, {partition.partition for partition in assigned})
+
+
+consumer = KafkaConsumer(
+    bootstrap_servers=arguments.bootstrap,
+    group_id=arguments.group,
+    auto_offset_reset="earliest",
+    enable_auto_commit=False,
+    session_timeout_ms=arguments.session_ms,
+    heartbeat_interval_ms=arguments.session_ms // 6,
+    reconnect_backoff_max_ms=500,
+    **settings,
+)
+consumer.subscribe([arguments.topic], listener=Listener())
+while member.running:
+    for records in consumer.poll(timeout_ms=200).values():
+        member.records((record.partition, record.offset, record.value) for record in records)
+        try:
+            consumer.commit()
+        except KafkaError:
+            pass  # It was thrown out of the group, or the broker is away: its records will be read again.
+consumer.close()

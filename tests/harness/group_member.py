@@ -1,0 +1,205 @@
+"""Starts members of a group, one process each, and reads their logs: `tests/clients/groups/members` writes one form, the
+programs that others wrote have forms of their own."""
+
+import itertools
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+
+from harness.group_history import Assigned, Record, Revoked
+from harness.kafka import SCRIPT
+from harness.node import ROOT
+
+SCRIPTS = ROOT / "tests/clients/groups/members"
+NODE_MODULES = ROOT / "target/clients-node/node_modules"
+END_TIMEOUT_S = 30
+_numbers = itertools.count(1)
+
+
+class GroupMember:
+    """One process that reads `topic` in `group`. Subclasses know how it is started and what its log says."""
+
+    def __init__(self, folder, address, topic, group, session_ms=3000, assignor=None):
+        self.name = f"{type(self).__name__}-{next(_numbers)}"
+        self.address, self.topic, self.group, self.session_ms, self.assignor = address, topic, group, session_ms, assignor
+        self.output = pathlib.Path(folder) / f"{self.name}.out"
+        self.errors = pathlib.Path(folder) / f"{self.name}.err"
+        with open(self.output, "ab") as output, open(self.errors, "ab") as errors:
+            streams = {"stdout": output, "stderr": output if self.errors_among_output else errors}
+            self.process = subprocess.Popen(
+                [str(word) for word in self.command()], stdin=subprocess.DEVNULL, env={**os.environ, **self.environment()}, **streams
+            )
+
+    errors_among_output = False
+
+    def environment(self):
+        return {}
+
+    def command(self):
+        raise NotImplementedError
+
+    def events(self):
+        """What the log says so far, in the order in which the member saw it."""
+        raise NotImplementedError
+
+    def lines(self, path):
+        """The whole lines of a log; SIGKILL may have cut the last one."""
+        return path.read_text(errors="replace").rpartition("\n")[0].splitlines()
+
+    def held(self):
+        """The partitions that the member holds now."""
+        held = frozenset()
+        for event in self.events():
+            if isinstance(event, Assigned):
+                held = event.partitions
+            elif isinstance(event, Revoked):
+                held -= event.partitions
+        return held
+
+    def records(self):
+        return [event for event in self.events() if isinstance(event, Record)]
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self):
+        self.process.send_signal(signal.SIGSTOP)
+
+    def go_on(self):
+        self.process.send_signal(signal.SIGCONT)
+
+    def end(self):
+        """Asks the member to leave its group and end; see `wait`."""
+        assert self.process.poll() is None, f"{self.name} ended by itself with {self.process.returncode}:\n{self.complaints()}"
+        self.process.terminate()
+
+    def wait(self):
+        assert self.process.wait(END_TIMEOUT_S) in self.good_ends, f"{self.name} ended with {self.process.returncode}:\n{self.complaints()}"
+
+    good_ends = (0,)
+
+    def complaints(self):
+        return self.errors.read_text(errors="replace")[-4000:]
+
+
+class _Scripted(GroupMember):
+    """A member of our own, which logs events as JSON."""
+
+    def arguments(self):
+        pairs = {"bootstrap": self.address, "topic": self.topic, "group": self.group, "session-ms": self.session_ms}
+        if self.assignor:
+            pairs["assignor"] = self.assignor
+        return [word for name, value in pairs.items() for word in (f"--{name}", value)]
+
+    def events(self):
+        return [_event(json.loads(line)) for line in self.lines(self.output)]
+
+
+def _event(said):
+    match said.pop("event"):
+        case "assigned":
+            return Assigned(frozenset(said["partitions"]), frozenset(said["begun"]), said["generation"])
+        case "revoked":
+            return Revoked(frozenset(said["partitions"]))
+        case "record":
+            return Record(**said)
+
+
+class Confluent(_Scripted):
+    def command(self):
+        return [sys.executable, SCRIPTS / "confluent_member.py", *self.arguments()]
+
+
+class KafkaPython(_Scripted):
+    def command(self):
+        return [sys.executable, SCRIPTS / "kafka_python_member.py", *self.arguments()]
+
+
+class Aiokafka(_Scripted):
+    def command(self):
+        return [sys.executable, SCRIPTS / "aiokafka_member.py", *self.arguments()]
+
+
+class Kafkajs(_Scripted):
+    def command(self):
+        return ["node", ROOT / "tests/clients/node/member.js", *self.arguments()]
+
+    def environment(self):
+        return {"NODE_PATH": str(NODE_MODULES)}
+
+
+class Kcat(GroupMember):
+    """kcat -G. Its records and what it tells about the group go into one file, each line in one write."""
+
+    errors_among_output = True
+
+    def command(self):
+        settings = {
+            "session.timeout.ms": self.session_ms,
+            "heartbeat.interval.ms": self.session_ms // 6,
+            "auto.offset.reset": "earliest",
+            "auto.commit.interval.ms": 300,
+            "reconnect.backoff.max.ms": 500,
+            "debug": "cgrp",
+        }
+        set_words = [word for key, value in settings.items() for word in ("-X", f"{key}={value}")]
+        return ["stdbuf", "-oL", "-eL", "kcat", "-E", "-b", self.address, *set_words, "-f", "record %p %o %s\n", "-G", self.group, self.topic]
+
+    def events(self):
+        generation = -1
+        for line in self.lines(self.output):
+            if line.startswith("record "):
+                _, partition, offset, value = line.split(" ")
+                yield Record(int(partition), int(offset), value)
+            elif found := re.search(r"JoinGroup response: GenerationId (\d+)", line):
+                generation = int(found[1])
+            elif found := re.search(r"^% Group \S+ rebalanced \(memberid .*?\): (assigned|revoked): (.*)", line):
+                partitions = frozenset(int(number) for number in re.findall(r" \[(\d+)\]", found[2]))
+                yield Assigned(partitions, partitions, generation) if found[1] == "assigned" else Revoked(partitions)
+
+    def complaints(self):
+        return self.output.read_text(errors="replace")[-4000:]
+
+
+class Java(GroupMember):
+    """Apache's VerifiableConsumer. Its records are on standard output; the generation is told to its log only."""
+
+    good_ends = (0, 143)
+
+    def command(self):
+        self.config = self.output.with_suffix(".properties")
+        self.config.write_text(f"heartbeat.interval.ms={self.session_ms // 6}\nreconnect.backoff.max.ms=500\n")
+        return [
+            SCRIPT, "tool", "org.apache.kafka.tools.VerifiableConsumer", "--bootstrap-server", self.address, "--topic", self.topic,
+            "--group-id", self.group, "--session-timeout", self.session_ms, "--verbose", "--command-config", self.config,
+        ]  # fmt: skip
+
+    def environment(self):
+        return {"TOOL_JAVA_OPTS": "-Xmx128m -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Dlevel=INFO"}
+
+    def events(self):
+        """An assignment is one callback; the log tells, in the same order, with which generation the members synced."""
+        generations = iter(self._generations())
+        for line in self.lines(self.output):
+            said = json.loads(line) if line.startswith("{") else {"name": "a warning"}
+            if said["name"] == "record_data":
+                yield Record(said["partition"], said["offset"], said["value"])
+            elif said["name"] == "partitions_assigned":
+                partitions = frozenset(place["partition"] for place in said["partitions"])
+                yield Assigned(partitions, partitions, next(generations))
+            elif said["name"] == "partitions_revoked":
+                yield Revoked(frozenset(place["partition"] for place in said["partitions"]))
+
+    def _generations(self):
+        """The generation of every assignment that reached the application."""
+        synced = -1
+        for line in self.lines(self.errors):
+            if found := re.search(r"Successfully synced group in generation Generation\{generationId=(\d+)", line):
+                synced = int(found[1])
+            elif "Notifying assignor about the new Assignment" in line:
+                yield synced

@@ -1,0 +1,13 @@
+"""The server under test: our node, or a real Apache Kafka as the control of a suite (`DOHLE_TEST_SERVER=kafka`)."""
+
+import os
+
+from harness.kafka import Kafka
+from harness.node import Node
+
+IS_CONTROL = os.environ.get("DOHLE_TEST_SERVER", "dohle") == "kafka"
+
+
+def make_server(folder, **settings):
+    """A server that is not started yet; both kinds have the same methods."""
+    return Kafka(folder, **settings) if IS_CONTROL else Node(folder, **settings)
