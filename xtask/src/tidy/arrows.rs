@@ -13,6 +13,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("dohle-storage", &["dohle-protocol"]),
     ("dohle-metadata", &["dohle-protocol"]),
     ("dohle-replication", &["dohle-protocol"]),
+    ("dohle-coordinator", &["dohle-protocol"]),
     ("dohle-client", &["dohle-protocol"]),
     ("dohle-quorum", &["dohle-protocol", "dohle-storage", "dohle-metadata"]),
     (
@@ -23,6 +24,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "dohle-metadata",
             "dohle-quorum",
             "dohle-replication",
+            "dohle-coordinator",
             "dohle-client",
         ],
     ),

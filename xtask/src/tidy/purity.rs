@@ -2,7 +2,12 @@
 
 use super::Source;
 
-const PURE: &[&str] = &["crates/protocol/src", "crates/metadata/src", "crates/replication/src"];
+const PURE: &[&str] = &[
+    "crates/protocol/src",
+    "crates/metadata/src",
+    "crates/replication/src",
+    "crates/coordinator/src",
+];
 const IMPURE: &[&str] = &[
     "tokio",
     "std::fs",

@@ -1,0 +1,6 @@
+//! Offsets: committed, fetched, deleted, expired.
+
+mod commit;
+mod delete;
+mod expiry;
+mod fetch;
