@@ -5,6 +5,7 @@ pub(crate) mod cluster;
 pub(crate) mod configs;
 pub(crate) mod console_consumer;
 pub(crate) mod console_producer;
+pub(crate) mod consumer_groups;
 pub(crate) mod consumer_perf_test;
 pub(crate) mod delete_records;
 pub(crate) mod dump_log;

@@ -48,6 +48,16 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
     (year, month, day)
 }
 
+/// The inverse: the day counted from 1970-01-01.
+pub(crate) fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let month_from_march = (month + 9) % 12;
+    let day_of_year = (153 * month_from_march + 2) / 5 + day - 1;
+    let year_of_era = year.rem_euclid(400);
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    year.div_euclid(400) * 146_097 + day_of_era - 719_468
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -60,5 +70,13 @@ mod tests {
         assert_eq!(format_ms(pattern, 951_782_400_000), "2000-02-29 00:00:00:000");
         assert_eq!(format_ms(pattern, 1_795_363_817_041), "2026-11-22 16:10:17:041");
         assert_eq!(format_ms("HH:mm", 3_660_000), "01:01");
+    }
+
+    #[test]
+    fn days_are_counted_in_both_directions() {
+        for days in (-800_000..800_000).step_by(97) {
+            let (year, month, day) = civil_from_days(days);
+            assert_eq!(days_from_civil(year, month, day), days);
+        }
     }
 }

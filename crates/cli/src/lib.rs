@@ -15,6 +15,7 @@ mod output;
 mod progress;
 mod stop_signal;
 mod table;
+mod time_text;
 mod tool;
 mod topic_pattern;
 

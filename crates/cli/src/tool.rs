@@ -36,6 +36,11 @@ pub(crate) const TOOLS: &[Tool] = &[
         run: commands::console_consumer::run,
     },
     Tool {
+        name: "consumer-groups",
+        about: "list, describe, delete consumer groups, reset their offsets",
+        run: commands::consumer_groups::run,
+    },
+    Tool {
         name: "configs",
         about: "describe and alter configurations of topics and brokers",
         run: commands::configs::run,

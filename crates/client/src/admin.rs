@@ -8,6 +8,8 @@ use crate::error::ClientError;
 
 pub mod cluster_info;
 pub mod configs;
+pub mod group_offsets;
+pub mod groups;
 pub mod log_dirs;
 pub mod offsets;
 pub mod producers;

@@ -114,6 +114,12 @@ impl Connection {
             .await
     }
 
+    /// Like [`Connection::call`], in a version that is not newer than `version_max`: newer ones cannot say what the request says.
+    pub async fn call_up_to<R: Request>(&self, request: &R, version_max: i16) -> Result<R::Response, ClientError> {
+        let version = self.version_of(R::KEY)?.min(version_max);
+        self.start(request, version, self.request_timeout).await?.wait().await
+    }
+
     /// Queues the request; it is written in the order of these calls. The answer is waited for separately.
     pub async fn start<R: Request>(&self, request: &R, version: i16, timeout: Duration) -> Result<Reply<R>, ClientError> {
         let (answer, receiver) = oneshot::channel();

@@ -12,6 +12,7 @@ pub mod cluster_metadata;
 pub mod config;
 pub mod connection;
 pub mod consumer;
+mod coordinator;
 pub mod error;
 pub mod limits;
 pub mod producer;
