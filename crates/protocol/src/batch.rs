@@ -202,6 +202,11 @@ pub(crate) fn with_compression(attributes: i16, compression: Compression) -> i16
     attributes & !COMPRESSION_BITS | i16::from(compression.id())
 }
 
+/// The same attributes for a batch that has no record to compress, or to delete.
+pub(crate) fn without_records(attributes: i16) -> i16 {
+    attributes & !(COMPRESSION_BITS | DELETE_HORIZON_BIT)
+}
+
 /// The sequence number `records` after `sequence`; after the largest comes zero.
 pub fn increment_sequence(sequence: i32, records: i32) -> i32 {
     // Sequence numbers count modulo 2^31.

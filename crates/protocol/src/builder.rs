@@ -226,6 +226,18 @@ pub fn recompress(header: &BatchHeader, records: &[u8], codec: Compression, leve
     finish(bytes, BatchHeader { attributes, ..*header })
 }
 
+/// What compaction leaves of a batch without its records: offsets, sequence numbers, epochs, times.
+pub fn emptied(header: &BatchHeader) -> Bytes {
+    let attributes = batch::without_records(header.attributes);
+    let header = BatchHeader {
+        attributes,
+        base_timestamp: NO_TIMESTAMP,
+        record_count: 0,
+        ..*header
+    };
+    finish(vec![0; HEADER_BYTES], header)
+}
+
 /// Puts the header, with length and checksum, before the records in `bytes`.
 fn finish(mut bytes: Vec<u8>, header: BatchHeader) -> Bytes {
     let batch_length = i32::try_from(bytes.len() - LOG_OVERHEAD_BYTES).expect("a batch is smaller than 2 GiB");

@@ -160,6 +160,7 @@ impl EntryLog {
             self.partition
                 .apply_retention(now_ms, self.partition.log_end_offset())
                 .map_err(io::Error::other)?;
+            self.partition.take_removable_files(now_ms).remove();
         }
         Ok(())
     }

@@ -277,7 +277,14 @@ impl PartitionLog {
             Some(_) => 0,
             None => now_ms.saturating_sub(self.rolled_at_ms),
         };
-        let age_ms_max = self.config.segment_ms.saturating_sub(self.jitter_ms(active.base_offset()));
+        // Only what is closed can be compacted.
+        let lag_ms_max = if self.config.compact {
+            self.config.max_compaction_lag_ms
+        } else {
+            i64::MAX
+        };
+        let limit_ms = self.config.segment_ms.min(lag_ms_max);
+        let age_ms_max = limit_ms.saturating_sub(self.jitter_ms(active.base_offset())).max(0);
         Ok(age_ms > age_ms_max || active.offset_index_bytes()? + 8 > self.config.segment_index_bytes as usize)
     }
 

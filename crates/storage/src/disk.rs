@@ -80,7 +80,10 @@ pub trait DiskFile: Send + Sync + fmt::Debug {
     /// Gives the file descriptor back; the next use opens the file again.
     fn close(&self);
 
-    /// The file (or a directory above it) has been renamed: this is its path from now on.
+    /// Renames the file. Nobody opens it by this handle meanwhile, so a read never finds no file, or another one, under the old name.
+    fn rename(&self, to: &Path) -> io::Result<()>;
+
+    /// A directory above has been renamed: this is the path from now on.
     fn moved_to(&self, path: PathBuf);
 }
 

@@ -12,6 +12,13 @@ pub(crate) const LEADER_EPOCH_CHECKPOINT: &str = "leader-epoch-checkpoint";
 
 /// Renamed to this, a file is removed after a while; after a restart at once.
 pub(crate) const DELETED: &str = ".deleted";
+/// Being written by the cleaner; worth nothing after a crash.
+pub(crate) const CLEANED: &str = ".cleaned";
+/// Written by the cleaner, complete, and about to take the place of what it was made from.
+pub(crate) const SWAP: &str = ".swap";
+
+/// What a segment consists of, the log itself last: what has a log is a segment.
+pub(crate) const SEGMENT: [&str; 4] = [OFFSET_INDEX, TIME_INDEX, TXN_INDEX, LOG];
 
 /// `00000000000000000042.log`
 pub(crate) fn of(offset: Offset, extension: &str) -> String {

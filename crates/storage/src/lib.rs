@@ -4,13 +4,14 @@
 //! record batches, not what a topic, a replica or a high watermark means; bounds that come from replication are passed in.
 //! An idle log keeps no file open and no index in memory.
 //!
-//! Start with [`PartitionLog`]: `recovery` opens one, `append` writes, `read_view` reads, `retention` and `truncate` remove.
+//! Start with [`PartitionLog`]: `recovery` opens one, `append` writes, `read_view` reads, `retention` and `truncate` remove, `cleaner` compacts.
 //! [`LogDir`] finds the logs of a directory and keeps its checkpoints, [`Committer`] makes what was written durable, [`disk`] is the file
 //! system as a trait, with an implementation that loses unsynced data for tests.
 
 pub mod append;
 pub mod batch_validator;
 pub mod checkpoint;
+pub mod cleaner;
 pub mod committer;
 pub mod disk;
 pub mod epoch_cache;
@@ -38,6 +39,7 @@ mod txn_file;
 pub mod txn_index;
 
 pub use append::{AppendContext, AppendError, AppendInfo, AppendOrigin};
+pub use cleaner::{CleanError, CleanerControl, CleanerLimits, CleanerStats, Cleaning, Dirtiness, SharedLog};
 pub use committer::{Committer, SyncState, Syncable};
 pub use disk::{Disk, FaultyDisk, RealDisk};
 pub use log_config::{CompressionSetting, LogConfig};
@@ -46,5 +48,6 @@ pub use meta_properties::MetaProperties;
 pub use partition_log::{LogError, LogIdentity, PartitionLog};
 pub use read_view::{ReadError, ReadRequest, ReadResult, ReadView};
 pub use recovery::{OpenError, OpenState};
+pub use retention::RemovableFiles;
 pub use sync_target::SyncTarget;
 pub use time_search::TimestampOffset;

@@ -28,5 +28,8 @@ pub const PRODUCED_BYTES_DECOMPRESSED_MAX: usize = 64 << 20;
 /// Records of one batch whose faults are reported one by one.
 pub const RECORD_ERRORS_MAX: usize = 100;
 
+/// Bytes that the cleaner gathers before it writes them.
+pub const CLEANER_WRITE_BYTES: usize = 1 << 20;
+
 /// Producers that one log remembers.
 pub const PRODUCERS_MAX: usize = 50_000;

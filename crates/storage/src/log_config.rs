@@ -43,6 +43,14 @@ pub struct LogConfig {
     pub compression: CompressionSetting,
     /// `cleanup.policy` contains `compact`: every record needs a key.
     pub compact: bool,
+    /// How long a compacted log keeps a tombstone after it was first cleaned.
+    pub delete_retention_ms: i64,
+    /// A record is not compacted before it is this old.
+    pub min_compaction_lag_ms: i64,
+    /// A record is compacted at the latest when it is this old.
+    pub max_compaction_lag_ms: i64,
+    /// A log is compacted when a larger part of it than this has not been.
+    pub min_cleanable_dirty_ratio: f64,
     /// `cleanup.policy` contains `delete`: retention applies.
     pub delete: bool,
     /// Deleted segments stay as `.deleted` files for this long, for readers that are in the middle of them.
@@ -69,6 +77,10 @@ impl Default for LogConfig {
             timestamp_after_max_ms: 60 * 60 * 1000,
             compression: CompressionSetting::Producer,
             compact: false,
+            delete_retention_ms: DAY_MS,
+            min_compaction_lag_ms: 0,
+            max_compaction_lag_ms: i64::MAX,
+            min_cleanable_dirty_ratio: 0.5,
             delete: true,
             file_delete_delay_ms: 60_000,
             producer_id_expiration_ms: DAY_MS,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use dohle_protocol::ErrorCode;
 use dohle_protocol::id::{LeaderEpoch, Offset, PartitionIndex, TopicId};
 
+use crate::cleaner::CleaningState;
 use crate::disk::Disk;
 use crate::epoch_cache::{EpochCache, EpochEnd};
 use crate::file_name;
@@ -66,6 +67,9 @@ pub struct PartitionLog {
     pub(crate) durability: Durability,
     /// Segments that are out of the list, and whose files remain for a while.
     pub(crate) deleted: Vec<DeletedSegment>,
+    /// How many segments have been deleted, for the names of their files.
+    pub(crate) deletions: u64,
+    pub(crate) cleaning: CleaningState,
     /// A write failed in a way that leaves the end of the file unknown: no more appends until the log has been opened anew.
     pub(crate) torn: bool,
     /// Offset of the newest producer snapshot in the directory.
@@ -92,7 +96,9 @@ pub(crate) struct Durability {
 
 #[derive(Debug)]
 pub(crate) struct DeletedSegment {
-    pub(crate) base_offset: Offset,
+    /// Also held by views, which may go on reading it.
+    pub(crate) segment: Arc<Segment>,
+    pub(crate) files: Vec<PathBuf>,
     pub(crate) remove_at_ms: i64,
 }
 
@@ -251,7 +257,7 @@ impl PartitionLog {
             let (path, content) = self.epoch_checkpoint();
             self.disk.write(&path, &content).map_err(|source| self.error(action, source))?;
         }
-        self.remove_deleted_files(i64::MAX);
+        self.take_removable_files(i64::MAX).remove();
         self.segments.iter().for_each(|segment| segment.close_files());
         Ok(())
     }
@@ -259,12 +265,13 @@ impl PartitionLog {
     /// Renames the directory, so that its name is free and a restart removes it. Returns the new path, to be removed by the caller with
     /// [`Disk::remove_dir`] when readers are gone.
     pub fn mark_deleted(&mut self) -> Result<PathBuf, LogError> {
+        self.cleaning.stop();
         let target = log_dir::renamed_for_deletion(&self.dir);
         self.disk
             .rename(&self.dir, &target)
             .map_err(|source| self.error("renaming", source))?;
         for segment in self.segments.iter() {
-            segment.moved_to(&target, "");
+            segment.moved_to(&target);
         }
         self.dir.clone_from(&target);
         Ok(target)

@@ -141,6 +141,31 @@ impl ReadView {
         found
     }
 
+    /// Where to go on reading behind a damaged batch at `offset`: behind it if its header still says where it ends, else where the index
+    /// next leads to, or in the next segment.
+    pub fn offset_behind_damage(&self, offset: Offset) -> Offset {
+        let at = self
+            .segments
+            .partition_point(|segment| segment.base_offset() <= offset)
+            .saturating_sub(1);
+        let next_segment = self.segments.get(at + 1).map_or(self.log_end, |next| next.base_offset());
+        let request = ReadRequest {
+            offset,
+            upper_bound: self.log_end,
+            max_bytes: HEADER_BYTES,
+            min_one_batch: true,
+        };
+        let segment = &self.segments[at];
+        let behind = match find(segment, request) {
+            Ok(Window { first: Some(header), .. }) if header.base_offset <= offset => Some(header.next_offset()),
+            _ => segment.lookup(offset).ok().and_then(|lookup| lookup.next_offset),
+        };
+        behind
+            .filter(|behind| *behind > offset && *behind <= next_segment)
+            .unwrap_or(next_segment)
+            .max(offset + 1)
+    }
+
     fn out_of_range(&self, offset: Offset) -> ReadError {
         ReadError::OffsetOutOfRange {
             offset,

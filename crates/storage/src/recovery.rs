@@ -8,6 +8,7 @@ use dohle_protocol::ErrorCode;
 use dohle_protocol::id::Offset;
 
 use crate::checkpoint;
+use crate::cleaner::{self, CleaningState};
 use crate::disk::{Disk, EntryKind};
 use crate::epoch_cache::EpochCache;
 use crate::file_name;
@@ -317,6 +318,8 @@ fn load(
         epochs: EpochCache::default(),
         durability: Durability::default(),
         deleted: Vec::new(),
+        deletions: 0,
+        cleaning: CleaningState::default(),
         torn: false,
         newest_snapshot: None,
     };
@@ -379,7 +382,7 @@ struct Files {
 impl Files {
     /// `None` if there is no such directory. Removes what an earlier run left to be removed, and indexes without a log.
     fn list(disk: &dyn Disk, dir: &Path) -> io::Result<Option<Files>> {
-        let entries = match disk.list(dir) {
+        let entries = match disk.list(dir).and_then(|entries| cleaner::finish_swaps(disk, dir, entries)) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
@@ -389,7 +392,7 @@ impl Files {
             let name = entry.name.as_str();
             if entry.kind != EntryKind::File {
                 tracing::warn!(path = %dir.join(name).display(), "not a regular file; left alone");
-            } else if name.ends_with(file_name::DELETED) || name.ends_with(".cleaned") || name.ends_with(".tmp") {
+            } else if name.ends_with(file_name::DELETED) || name.ends_with(".tmp") {
                 retention::remove(disk, &dir.join(name));
             } else if name == file_name::LEADER_EPOCH_CHECKPOINT {
                 files.has_epochs = true;

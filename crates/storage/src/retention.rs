@@ -12,17 +12,23 @@ use crate::file_name;
 use crate::partition_log::{DeletedSegment, LogError, PartitionLog};
 use crate::segment::Segment;
 
-/// What a file of a segment may be.
-const SEGMENT_FILES: [&str; 5] = [
-    file_name::LOG,
-    file_name::OFFSET_INDEX,
-    file_name::TIME_INDEX,
-    file_name::TXN_INDEX,
-    file_name::SNAPSHOT,
-];
+/// Files of deleted segments that nobody needs any more.
+#[derive(Debug)]
+#[must_use = "the files are there until they are removed"]
+pub struct RemovableFiles {
+    disk: Arc<dyn Disk>,
+    files: Vec<PathBuf>,
+}
+
+impl RemovableFiles {
+    /// Removes them; the lock of their log is not needed for that. What cannot be removed is when the log is opened next.
+    pub fn remove(self) {
+        self.files.iter().for_each(|path| remove(&*self.disk, path));
+    }
+}
 
 impl PartitionLog {
-    /// Moves the log start up: records below `offset` are not read any more. Their files go with the next [`PartitionLog::apply_retention`].
+    /// Moves the log start up: records below `offset` are not read any more. Their segments go with the next [`PartitionLog::apply_retention`].
     /// The caller has checked that `offset` is no higher than the high watermark. Returns the log start, which never moves back.
     pub fn delete_records_before(&mut self, offset: Offset) -> Offset {
         assert!(offset <= self.log_end, "{offset} is beyond the end {}", self.log_end);
@@ -36,10 +42,9 @@ impl PartitionLog {
     }
 
     /// Removes whole segments that are below the log start, too old, or too much, and never anything at or above the high watermark.
-    /// To be called now and then; also removes the files of segments that went earlier. Returns how many segments went.
+    /// To be called now and then. Returns how many segments went; their files are left for [`PartitionLog::take_removable_files`].
     pub fn apply_retention(&mut self, now_ms: i64, high_watermark: Offset) -> Result<usize, LogError> {
         self.seen_ms = now_ms;
-        self.remove_deleted_files(now_ms);
         self.producers.expire(now_ms, self.config.producer_id_expiration_ms);
         let expired = self
             .count_expired(now_ms, high_watermark)
@@ -100,54 +105,55 @@ impl PartitionLog {
     }
 
     pub(crate) fn mark_deleted_segments(&mut self, range: Range<usize>, now_ms: i64) -> Result<(), LogError> {
-        for segment in &self.segments[range] {
-            let base_offset = segment.base_offset();
-            mark_deleted(&*self.disk, &self.dir, base_offset).map_err(|source| {
+        self.abort_cleaning()?;
+        for segment in Arc::clone(&self.segments)[range].iter() {
+            let deleted = self.mark_deleted_segment(segment, now_ms);
+            let snapshot = self.path(segment.base_offset(), file_name::SNAPSHOT);
+            let deleted = deleted.and_then(|suffix| match self.disk.rename(&snapshot, &with_suffix(&snapshot, &suffix)) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+                result => result,
+            });
+            deleted.map_err(|source| {
                 self.torn = true;
-                LogError {
-                    action: "deleting a segment of",
-                    path: self.dir.clone(),
-                    source,
-                }
+                self.error("deleting a segment of", source)
             })?;
-            segment.moved_to(&self.dir, file_name::DELETED);
-            let remove_at_ms = now_ms.saturating_add(self.config.file_delete_delay_ms);
-            self.deleted.push(DeletedSegment { base_offset, remove_at_ms });
         }
         Ok(())
     }
 
-    /// Removes the files whose time has come. What cannot be removed is removed when the log is opened next.
-    pub(crate) fn remove_deleted_files(&mut self, now_ms: i64) {
-        let (disk, dir) = (&self.disk, &self.dir);
-        self.deleted.retain(|deleted| {
-            let due = deleted.remove_at_ms <= now_ms;
-            if due {
-                SEGMENT_FILES.iter().for_each(|extension| {
-                    remove(&**disk, &deleted_path(dir, deleted.base_offset, extension));
-                });
-            }
-            !due
+    /// Renames the files of a segment, so that they are removed later, or when the log is opened next. Returns what has been put behind
+    /// their names, which is used for no other segment: views read on under the new names.
+    pub(crate) fn mark_deleted_segment(&mut self, segment: &Arc<Segment>, now_ms: i64) -> io::Result<String> {
+        self.deletions += 1;
+        let suffix = format!(".{}{}", self.deletions, file_name::DELETED);
+        let path = |extension: &str| self.dir.join(file_name::of(segment.base_offset(), extension));
+        // The log goes first: without it, the others are removed when the log is opened.
+        for extension in file_name::SEGMENT.into_iter().rev() {
+            segment.rename(extension, &with_suffix(&path(extension), &suffix))?;
+        }
+        let extensions = file_name::SEGMENT.into_iter().chain([file_name::SNAPSHOT]);
+        self.deleted.push(DeletedSegment {
+            segment: Arc::clone(segment),
+            files: extensions.map(|extension| with_suffix(&path(extension), &suffix)).collect(),
+            remove_at_ms: now_ms.saturating_add(self.config.file_delete_delay_ms),
         });
+        Ok(suffix)
     }
-}
 
-fn deleted_path(dir: &Path, base_offset: Offset, extension: &str) -> PathBuf {
-    dir.join(file_name::of(base_offset, extension) + file_name::DELETED)
-}
-
-/// The log file goes first: without it, the others are removed when the log is opened.
-fn mark_deleted(disk: &dyn Disk, dir: &Path, base_offset: Offset) -> io::Result<()> {
-    for extension in SEGMENT_FILES {
-        match disk.rename(
-            &dir.join(file_name::of(base_offset, extension)),
-            &deleted_path(dir, base_offset, extension),
-        ) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            result => result?,
+    /// The files of deleted segments whose time has come, and which no view reads any more.
+    pub fn take_removable_files(&mut self, now_ms: i64) -> RemovableFiles {
+        let is_due = |deleted: &mut DeletedSegment| deleted.remove_at_ms <= now_ms && Arc::strong_count(&deleted.segment) == 1;
+        RemovableFiles {
+            disk: Arc::clone(&self.disk),
+            files: self.deleted.extract_if(.., is_due).flat_map(|deleted| deleted.files).collect(),
         }
     }
-    Ok(())
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
 }
 
 /// Removes a file that nobody needs; it is no harm if that fails.

@@ -44,8 +44,19 @@ struct Indexes {
 impl Segment {
     /// A segment without a batch; makes its log file.
     pub(crate) fn create(disk: &dyn Disk, dir: &Path, base_offset: Offset, index_interval_bytes: u32) -> io::Result<Segment> {
-        disk.create_file(&dir.join(file_name::of(base_offset, file_name::LOG)))?;
-        let file = |extension| disk.file(dir.join(file_name::of(base_offset, extension)));
+        Segment::create_as(disk, dir, base_offset, "", index_interval_bytes)
+    }
+
+    /// The same, with `suffix` at the names of its files.
+    pub(crate) fn create_as(
+        disk: &dyn Disk,
+        dir: &Path,
+        base_offset: Offset,
+        suffix: &str,
+        index_interval_bytes: u32,
+    ) -> io::Result<Segment> {
+        let file = |extension| disk.file(dir.join(file_name::of(base_offset, extension) + suffix));
+        disk.create_file(&dir.join(file_name::of(base_offset, file_name::LOG) + suffix))?;
         Ok(Segment {
             base_offset,
             index_interval_bytes,
@@ -265,6 +276,7 @@ impl Segment {
             position,
             offset_max: self.base_offset + floor.map_or(i64::from(i32::MAX), |entry| i64::from(entry.relative_offset)),
             next_position: next.map_or(size, |entry| size.min(entry.position.max(0) as u64)).max(position),
+            next_offset: next.map(|entry| self.base_offset + i64::from(entry.relative_offset)),
         })
     }
 
@@ -421,9 +433,27 @@ impl Segment {
         self.aborted.lock().file().close();
     }
 
-    /// The files have been renamed or are now in another directory.
-    pub(crate) fn moved_to(&self, dir: &Path, suffix: &str) {
-        let path = |extension| dir.join(file_name::of(self.base_offset, extension) + suffix);
+    /// Renames one of the files; it is no error if there is none.
+    pub(crate) fn rename(&self, extension: &str, to: &Path) -> io::Result<()> {
+        let file = match extension {
+            file_name::OFFSET_INDEX => Arc::clone(self.indexes.lock().offsets.file()),
+            file_name::TIME_INDEX => Arc::clone(self.indexes.lock().times.file()),
+            file_name::TXN_INDEX => Arc::clone(self.aborted.lock().file()),
+            _ => Arc::clone(&self.log),
+        };
+        match file.rename(to) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                // Should it be made later, then under its new name.
+                file.moved_to(to.to_owned());
+                Ok(())
+            }
+            result => result,
+        }
+    }
+
+    /// The directory has been renamed.
+    pub(crate) fn moved_to(&self, dir: &Path) {
+        let path = |extension| dir.join(file_name::of(self.base_offset, extension));
         let indexes = self.indexes.lock();
         self.log.moved_to(path(file_name::LOG));
         indexes.offsets.file().moved_to(path(file_name::OFFSET_INDEX));
@@ -438,6 +468,8 @@ pub(crate) struct Lookup {
     pub(crate) position: u64,
     pub(crate) offset_max: Offset,
     pub(crate) next_position: u64,
+    /// In the batch there; `None` if no index entry follows.
+    pub(crate) next_offset: Option<Offset>,
 }
 
 /// Why nothing was appended.

@@ -83,7 +83,8 @@ fn first_in_batch(segment: &Segment, offset: Offset, timestamp: i64, log_start: 
 fn first_at_or_after(batch: &RecordBatch, timestamp: i64, log_start: Offset) -> Option<TimestampOffset> {
     let header = &batch.header;
     let leader_epoch = header.partition_leader_epoch;
-    if header.timestamp_type() == TimestampType::LogAppendTime {
+    let is_whole = i64::from(header.record_count) == i64::from(header.last_offset_delta) + 1;
+    if header.timestamp_type() == TimestampType::LogAppendTime && is_whole {
         // All records of the batch have its time.
         let offset = header.base_offset.max(log_start);
         return Some(TimestampOffset {

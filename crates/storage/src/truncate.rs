@@ -20,7 +20,7 @@ impl PartitionLog {
             return Ok(offset);
         }
         let kept = self.segments.partition_point(|segment| segment.base_offset() < offset);
-        self.begin_truncation(offset);
+        self.begin_truncation(offset)?;
         self.remove_segments(kept..self.segments.len(), i64::MIN)?;
         let active = Arc::clone(self.active());
         let end = truncate_segment(&active, offset).map_err(|source| self.error("truncating", source))?;
@@ -42,7 +42,7 @@ impl PartitionLog {
 
     /// Removes everything; the next record gets `offset`.
     pub fn truncate_fully_and_start_at(&mut self, offset: Offset) -> Result<(), LogError> {
-        self.begin_truncation(offset);
+        self.begin_truncation(offset)?;
         self.mark_deleted_segments(0..self.segments.len(), i64::MIN)?;
         // Only now: the file of a new segment may have the name of an old one.
         let segment = Segment::create(&*self.disk, &self.dir, offset, self.config.index_interval_bytes).map_err(|source| {
@@ -62,10 +62,13 @@ impl PartitionLog {
     }
 
     /// A sync that is running does not speak for what is appended after this; the next one makes the truncation durable.
-    fn begin_truncation(&mut self, offset: Offset) {
+    fn begin_truncation(&mut self, offset: Offset) -> Result<(), LogError> {
+        self.abort_cleaning()?;
+        self.cleaning.forget_above(offset);
         self.durability.generation += 1;
         self.durability.names_made += 1;
         self.durability.synced = self.durability.synced.min(offset);
+        Ok(())
     }
 }
 

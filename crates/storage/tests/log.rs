@@ -320,6 +320,7 @@ fn retention_by_time_rolls_an_expired_active_segment_but_spares_what_is_not_repl
     assert_eq!(read_offsets(&view, 0).len(), 100, "a reader goes on for a while");
     assert_eq!(files(&disk, ".log.deleted").len(), segments);
     log.apply_retention(NOW_MS + 60_000, Offset(100)).unwrap();
+    log.take_removable_files(NOW_MS + 60_000).remove();
     assert_eq!(files(&disk, ".deleted").len(), 0);
     assert_eq!(append(&mut log, batch(1, 1, NOW_MS)), 100);
 }

@@ -148,6 +148,7 @@ impl World {
             Step::Retention => {
                 self.clock_ms += 30_000;
                 self.log.apply_retention(self.clock_ms, Offset(self.model.end)).unwrap();
+                self.log.take_removable_files(self.clock_ms).remove();
                 assert_eq!(self.log.log_start_offset().0, self.model.start, "only what is below the start goes");
             }
             Step::CloseAndReopen => {

@@ -148,6 +148,11 @@ impl DiskFile for CutFile {
         self.inner.close();
     }
 
+    fn rename(&self, to: &Path) -> io::Result<()> {
+        self.disk.change()?;
+        self.inner.rename(to)
+    }
+
     fn moved_to(&self, path: PathBuf) {
         self.inner.moved_to(path);
     }

@@ -19,7 +19,14 @@ pub enum Operation {
     SyncDir,
     SyncFileSystem,
     Rename,
+    Remove,
     Open,
+}
+
+impl Operation {
+    fn changes_the_disk(self) -> bool {
+        !matches!(self, Operation::Read)
+    }
 }
 
 /// A disk in memory for tests. It keeps apart what a program sees and what a power cut leaves: see [`FaultyDisk::crash`].
@@ -35,6 +42,7 @@ struct World {
     faults: Vec<Fault>,
     counts: BTreeMap<Operation, u64>,
     free_bytes: Option<u64>,
+    interruption: Option<Interruption>,
     locked: Vec<PathBuf>,
 }
 
@@ -42,6 +50,16 @@ struct World {
 enum Node {
     Directory,
     File(Arc<Mutex<Content>>),
+}
+
+impl Node {
+    fn is_same(&self, other: &Node) -> bool {
+        match (self, other) {
+            (Node::Directory, Node::Directory) => true,
+            (Node::File(one), Node::File(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        }
+    }
 }
 
 #[derive(Debug, Default, Clone)]
@@ -56,6 +74,13 @@ struct Fault {
     path_contains: String,
     kind: io::ErrorKind,
     remaining: u64,
+}
+
+/// After so many operations that change something, so many fail.
+#[derive(Debug)]
+struct Interruption {
+    after: u64,
+    failures: u64,
 }
 
 impl FaultyDisk {
@@ -75,7 +100,20 @@ impl FaultyDisk {
     }
 
     pub fn clear_faults(&self) {
-        self.world.lock().faults.clear();
+        let mut world = self.world.lock();
+        world.faults.clear();
+        world.interruption = None;
+    }
+
+    /// Lets `after` operations that change something pass; the next `failures` fail without effect. With `u64::MAX` failures, that is how a
+    /// process looks from the disk that is killed at this point.
+    pub fn interrupt(&self, after: u64, failures: u64) {
+        self.world.lock().interruption = Some(Interruption { after, failures });
+    }
+
+    /// Whether an interruption has come.
+    pub fn is_interrupted(&self) -> bool {
+        matches!(self.world.lock().interruption, Some(Interruption { after: 0, .. }))
     }
 
     /// Writes that extend files beyond this many bytes fail with "no space"; `None` = unlimited.
@@ -104,13 +142,18 @@ impl FaultyDisk {
         let mut names = BTreeMap::new();
         let unsynced_names = world.names.iter().filter(|(path, _)| !world.durable_names.contains_key(*path));
         let surviving: Vec<_> = unsynced_names.filter(|_| random.below(2) == 1).collect();
-        for (path, node) in world.durable_names.iter().chain(surviving) {
+        for (path, durable) in world.durable_names.iter().chain(surviving) {
             let parent_survives = path
                 .parent()
                 .is_none_or(|parent| parent.as_os_str().is_empty() || names.contains_key(parent));
             if !parent_survives && path.parent().is_some_and(|parent| world.names.contains_key(parent)) {
                 continue;
             }
+            // A name that was given to another file, and not synced, may lead to either.
+            let node = match world.names.get(path) {
+                Some(now) if !now.is_same(durable) && random.below(2) == 1 => now,
+                _ => durable,
+            };
             let node = match node {
                 Node::Directory => Node::Directory,
                 Node::File(content) => Node::File(Arc::new(Mutex::new(after_power_cut(&content.lock(), &mut random)))),
@@ -159,6 +202,24 @@ impl Random {
 
 impl World {
     fn begin(&mut self, operation: Operation, path: &Path) -> io::Result<()> {
+        self.pass_interruption(operation)?;
+        self.pass_faults(operation, path)
+    }
+
+    fn pass_interruption(&mut self, operation: Operation) -> io::Result<()> {
+        let Some(interruption) = self.interruption.as_mut().filter(|_| operation.changes_the_disk()) else {
+            return Ok(());
+        };
+        if interruption.after > 0 {
+            interruption.after -= 1;
+        } else if interruption.failures > 0 {
+            interruption.failures -= 1;
+            return Err(io::Error::other("interrupted"));
+        }
+        Ok(())
+    }
+
+    fn pass_faults(&mut self, operation: Operation, path: &Path) -> io::Result<()> {
         *self.counts.entry(operation).or_default() += 1;
         let name = path.to_string_lossy();
         let fault = self
@@ -196,7 +257,8 @@ impl World {
     }
 
     fn write(&mut self, path: &Path, content: &Mutex<Content>, position: u64, data: &[u8]) -> io::Result<()> {
-        let fault = self.begin(Operation::Write, path);
+        self.pass_interruption(Operation::Write)?;
+        let fault = self.pass_faults(Operation::Write, path);
         let mut content = content.lock();
         let position = position as usize;
         let grows_by = (position + data.len()).saturating_sub(content.seen.len()) as u64;
@@ -214,6 +276,25 @@ impl World {
         } else {
             Ok(())
         }
+    }
+
+    fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
+        self.begin(Operation::Rename, from)?;
+        let moved: Vec<PathBuf> = self.names.keys().filter(|path| path.starts_with(from)).cloned().collect();
+        if moved.is_empty() {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        for path in moved {
+            let node = self.names.remove(&path).expect("the name was listed above");
+            let rest = path.strip_prefix(from).expect("the path starts with the prefix it was chosen by");
+            let target = if rest.as_os_str().is_empty() {
+                to.to_owned()
+            } else {
+                to.join(rest)
+            };
+            self.names.insert(target, node);
+        }
+        Ok(())
     }
 
     fn sync_names(&mut self, dir: &Path) {
@@ -305,36 +386,19 @@ impl Disk for FaultyDisk {
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        let mut world = self.world.lock();
-        world.begin(Operation::Rename, from)?;
-        let moved: Vec<PathBuf> = world.names.keys().filter(|path| path.starts_with(from)).cloned().collect();
-        if moved.is_empty() {
-            return Err(io::ErrorKind::NotFound.into());
-        }
-        for path in moved {
-            let node = world.names.remove(&path).expect("the name was listed above");
-            let rest = path.strip_prefix(from).expect("the path starts with the prefix it was chosen by");
-            let target = if rest.as_os_str().is_empty() {
-                to.to_owned()
-            } else {
-                to.join(rest)
-            };
-            world.names.insert(target, node);
-        }
-        Ok(())
+        self.world.lock().rename(from, to)
     }
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {
-        self.world
-            .lock()
-            .names
-            .remove(path)
-            .map(drop)
-            .ok_or_else(|| io::ErrorKind::NotFound.into())
+        let mut world = self.world.lock();
+        world.begin(Operation::Remove, path)?;
+        world.names.remove(path).map(drop).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     fn remove_dir(&self, dir: &Path) -> io::Result<()> {
-        self.world.lock().names.retain(|path, _| !path.starts_with(dir));
+        let mut world = self.world.lock();
+        world.begin(Operation::Remove, dir)?;
+        world.names.retain(|path, _| !path.starts_with(dir));
         Ok(())
     }
 
@@ -446,6 +510,16 @@ impl DiskFile for FaultyFile {
     }
 
     fn close(&self) {}
+
+    fn rename(&self, to: &Path) -> io::Result<()> {
+        let mut state = self.state.lock();
+        let mut world = self.disk.world.lock();
+        world.rename(&state.0, to)?;
+        // Later uses stay with this file, whoever else takes the name.
+        state.1 = Some(world.content(to)?);
+        to.clone_into(&mut state.0);
+        Ok(())
+    }
 
     fn moved_to(&self, path: PathBuf) {
         self.state.lock().0 = path;

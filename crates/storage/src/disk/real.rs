@@ -317,10 +317,18 @@ impl DiskFile for RealFile {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        let fd = self.for_writing()?;
+        // Never creates the file: one that is gone needs no sync.
+        let fd = self.for_reading()?;
         // Cleared first: a write during the sync makes the file dirty again.
         self.dirty.store(false, Ordering::Relaxed);
         Ok(rustix::fs::fdatasync(&*fd)?)
+    }
+
+    fn rename(&self, to: &Path) -> io::Result<()> {
+        let mut state = self.state.lock();
+        fs::rename(&state.path, to)?;
+        to.clone_into(&mut state.path);
+        Ok(())
     }
 
     fn moved_to(&self, path: PathBuf) {
