@@ -20,6 +20,7 @@ use crate::cluster::publisher::{self, CarriedOut};
 use crate::cluster::registration::{self, RegistrationError};
 use crate::config::NodeConfig;
 use crate::config::settings::Settings;
+use crate::coordinator::group_coordinator::GroupCoordinator;
 use crate::http;
 use crate::limits;
 use crate::log_directories::LogDirectories;
@@ -112,6 +113,8 @@ impl Broker {
 
     /// Finishes what has been begun, closes the logs, and says in the log directories that all is well.
     pub async fn shutdown(self) {
+        // Members of groups may wait for minutes: they are told to look for another coordinator.
+        self.state.groups.close();
         if tokio::time::timeout(limits::SHUTDOWN_DRAIN_MAX, self.connections.end())
             .await
             .is_err()
@@ -122,6 +125,7 @@ impl Broker {
             );
         }
         self.background.end().await;
+        self.state.groups.ended().await;
         // Only now: clients are not told that there is no broker while their last requests are answered.
         registration::leave(&self.state).await;
         if let Err(error) = self.state.quorum.shutdown().await {
@@ -138,6 +142,7 @@ impl Drop for Broker {
     fn drop(&mut self) {
         self.connections.stop.cancel();
         self.background.stop.cancel();
+        self.state.groups.close();
     }
 }
 
@@ -200,6 +205,7 @@ fn assemble(
         cluster_id: cluster_id.into(),
         replicas: ReplicaTable::new(Arc::clone(&services), working, missing),
         services,
+        groups: GroupCoordinator::new(Arc::clone(&metrics)),
         fetch_sessions: Mutex::new(FetchSessionCache::new(settings.fetch_sessions_max)),
         connections: Arc::default(),
         request_budget: Arc::new(Semaphore::new(request_bytes.min(Semaphore::MAX_PERMITS))),

@@ -27,6 +27,7 @@ pub(crate) struct ConnectionInfo {
 #[derive(Debug)]
 pub(crate) struct RequestContext {
     pub(crate) connection: Arc<ConnectionInfo>,
+    pub(crate) client_id: Option<String>,
     pub(crate) api_version: i16,
     /// Of the whole request.
     pub(crate) request_bytes: usize,
@@ -116,6 +117,13 @@ pub(crate) static APIS: &[Api] = apis! {
     list_offsets(ListOffsetsRequest),
     metadata(MetadataRequest),
     api_versions(ApiVersionsRequest),
+    heartbeat(HeartbeatRequest),
+    offset_commit(OffsetCommitRequest),
+    offset_fetch(OffsetFetchRequest),
+    find_coordinator(FindCoordinatorRequest),
+    join_group(JoinGroupRequest),
+    sync_group(SyncGroupRequest),
+    leave_group(LeaveGroupRequest),
     create_topics(CreateTopicsRequest),
     delete_topics(DeleteTopicsRequest),
     delete_records(DeleteRecordsRequest),
@@ -131,6 +139,10 @@ pub(crate) static APIS: &[Api] = apis! {
     describe_producers(DescribeProducersRequest),
     list_config_resources(ListConfigResourcesRequest),
     describe_topic_partitions(DescribeTopicPartitionsRequest),
+    describe_groups(DescribeGroupsRequest),
+    list_groups(ListGroupsRequest),
+    delete_groups(DeleteGroupsRequest),
+    offset_delete(OffsetDeleteRequest),
 };
 
 /// Finds out what a request asks for, and returns the work that answers it. Nothing has been done for it before the first poll.
@@ -145,6 +157,7 @@ pub(crate) fn begin(
     let version = header.request_api_version;
     let ctx = RequestContext {
         connection: Arc::clone(connection),
+        client_id: header.client_id,
         api_version: version,
         request_bytes,
     };

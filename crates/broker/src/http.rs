@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cluster::assignments::Assignments;
 use crate::config::NodeConfig;
+use crate::coordinator;
 use crate::metrics::{Gauges, TopicGauges};
 use crate::net::listener::ListenError;
 use crate::state::BrokerState;
@@ -84,6 +85,7 @@ fn gauges(broker: &BrokerState) -> Gauges {
     let assignments = Assignments::new(&image, &broker.config);
     let mut gauges = Gauges {
         offline_log_dirs: offline_directories(broker),
+        groups: coordinator::gauges::collect(&broker.groups, broker),
         ..Gauges::default()
     };
     for topic in broker.replicas.topics() {

@@ -12,6 +12,7 @@ mod broker;
 mod clock;
 mod cluster;
 pub mod config;
+mod coordinator;
 mod dispatch;
 mod handlers;
 mod http;

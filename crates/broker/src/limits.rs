@@ -71,3 +71,36 @@ pub(crate) const CONTROLLER_TIMEOUT_MAX: Duration = Duration::from_secs(60);
 
 /// When a segment is complete, the recovery points are written down within this time.
 pub(crate) const CHECKPOINT_AFTER_ROLL: Duration = Duration::from_secs(1);
+
+/// Groups in one partition of `__consumer_offsets`.
+pub(crate) const GROUPS_PER_SHARD_MAX: usize = 10_000;
+
+/// Committed offsets in one partition of `__consumer_offsets`, of all its groups together.
+pub(crate) const OFFSETS_PER_SHARD_MAX: usize = 1_000_000;
+
+/// Replies that may wait at one partition of `__consumer_offsets`.
+pub(crate) const GROUP_REPLIES_PER_SHARD_MAX: usize = 100_000;
+
+/// Partitions of `__consumer_offsets` that are loaded at the same time.
+pub(crate) const GROUP_LOADS_MAX: usize = 2;
+
+/// A partition of `__consumer_offsets` that could not be written is loaded again after this time.
+pub(crate) const GROUP_RELOAD_PAUSE: Duration = Duration::from_secs(1);
+
+/// A batch of `__consumer_offsets` that would be larger than this uncompressed is skipped when it is loaded.
+pub(crate) const GROUP_BATCH_BYTES_DECOMPRESSED_MAX: usize = 64 << 20;
+
+/// Part of a batch of `__consumer_offsets` that is left for what surrounds the records of one decision.
+pub(crate) const GROUP_BATCH_OVERHEAD_BYTES: usize = 1024;
+
+/// Lags that one scrape of the metrics may hold; further ones are counted, not shown.
+pub(crate) const GROUP_LAGS_PER_SCRAPE_MAX: usize = 10_000;
+
+/// Groups with longer names have no lag in the metrics.
+pub(crate) const GROUP_LABEL_BYTES_MAX: usize = 256;
+
+/// Metadata and assignments of members in one answer to DescribeGroups; groups beyond it are refused.
+pub(crate) const GROUP_RESPONSE_BYTES_MAX: usize = 64 << 20;
+
+/// Offsets in one answer to OffsetFetch; groups beyond it are refused.
+pub(crate) const OFFSETS_PER_RESPONSE_MAX: usize = 1_000_000;

@@ -3,6 +3,8 @@
 //! Counters are counted where things happen. What the broker's state says at any time (partitions, sizes, policies) is read only when
 //! somebody asks, so that an idle broker does nothing for it.
 
+pub(crate) mod groups;
+
 use dohle_protocol::ApiKey;
 use dohle_protocol::error_code::ErrorCode;
 use parking_lot::Mutex;
@@ -13,6 +15,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 use std::time::Duration;
+
+use groups::{GroupGauges, GroupMetrics};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ApiLabels {
@@ -50,11 +54,13 @@ pub(crate) struct Gauges {
     pub(crate) partitions: usize,
     pub(crate) offline_log_dirs: usize,
     pub(crate) topics: Vec<TopicGauges>,
+    pub(crate) groups: GroupGauges,
 }
 
 /// The broker's metrics.
 #[derive(Debug)]
 pub(crate) struct Metrics {
+    pub(crate) groups: GroupMetrics,
     registry: Mutex<Registry>,
     requests: Family<ApiLabels, Counter>,
     request_seconds: Family<ApiLabels, Histogram>,
@@ -75,6 +81,7 @@ pub(crate) struct Metrics {
 impl Metrics {
     pub(crate) fn new() -> Metrics {
         let metrics = Metrics {
+            groups: GroupMetrics::default(),
             registry: Mutex::new(Registry::with_prefix("dohle")),
             requests: Family::default(),
             // 50 microseconds to 26 seconds.
@@ -132,6 +139,7 @@ impl Metrics {
             self.offline_log_dirs.clone(),
         );
         registry.register("log_size_bytes", "Size of a topic's logs on this broker", self.log_bytes.clone());
+        self.groups.register(&mut registry);
         registry.register("flush_policy", "1 for the flush policy that a topic has", self.flush_policy.clone());
     }
 
@@ -204,6 +212,7 @@ impl Metrics {
                 })
                 .set(1);
         }
+        self.groups.set(&gauges.groups);
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &registry)?;
         Ok(text)
@@ -229,8 +238,8 @@ mod tests {
         let text = metrics
             .render(&Gauges {
                 partitions: 2,
-                offline_log_dirs: 0,
                 topics: vec![topic],
+                ..Gauges::default()
             })
             .unwrap();
         for line in [

@@ -1,5 +1,6 @@
 //! The partitions that this broker holds: their logs, their roles, and the replies that wait for them.
 
+pub(crate) mod ack_ticket;
 pub(crate) mod cell;
 pub(crate) mod fetch_pass;
 pub(crate) mod fetch_wait;

@@ -12,6 +12,7 @@ use crate::cluster::producer_ids::ProducerIds;
 use crate::cluster::publisher::CarriedOut;
 use crate::config::NodeConfig;
 use crate::config::settings::Settings;
+use crate::coordinator::group_coordinator::GroupCoordinator;
 use crate::metrics::Metrics;
 use crate::net::connection_counts::ConnectionCounts;
 use crate::replica::cell::CellServices;
@@ -31,6 +32,7 @@ pub(crate) struct BrokerState {
     pub(crate) broker_epoch: i64,
     pub(crate) replicas: ReplicaTable,
     pub(crate) services: Arc<CellServices>,
+    pub(crate) groups: GroupCoordinator,
     pub(crate) fetch_sessions: Mutex<FetchSessionCache>,
     pub(crate) connections: Arc<ConnectionCounts>,
     /// Bytes of requests that may be in memory.

@@ -39,6 +39,7 @@ pub(crate) async fn start(broker: &Arc<BrokerState>, start: MetadataVersion) {
         broker.replicas.start(&Assignments::new(&image, &broker.config).all())
     })
     .await;
+    broker.groups.take_over(broker, &start.image);
     broker.carried_out.0.send_replace(start.offset);
 }
 
@@ -47,7 +48,9 @@ pub(crate) async fn follow(broker: Arc<BrokerState>, mut changes: mpsc::Receiver
     while let Some(Some(change)) = stop.run_until_cancelled(changes.recv()).await {
         let offset = change.version.offset;
         if !change.delta.is_empty() {
+            let (image, delta) = (Arc::clone(&change.version.image), Arc::clone(&change.delta));
             blocking(&broker, move |broker| carry_out(broker, &change)).await;
+            broker.groups.follow(&broker, &image, &delta);
         }
         broker.carried_out.0.send_replace(offset);
     }

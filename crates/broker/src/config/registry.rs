@@ -70,6 +70,30 @@ pub(crate) const BROKER_KEYS: &[ConfigKey] = &[
         "Most bytes of records in one answer to a fetch.",
     ),
     key(
+        "group.initial.rebalance.delay.ms",
+        ConfigKind::int_from(0),
+        Some("3000"),
+        "How long an empty group waits for more members after the first one has joined.",
+    ),
+    key(
+        "group.max.session.timeout.ms",
+        ConfigKind::int_from(1),
+        Some("1800000"),
+        "Longest session timeout that a member of a group may ask for.",
+    ),
+    key(
+        "group.max.size",
+        ConfigKind::int_from(1),
+        Some("2147483647"),
+        "Most members of one group.",
+    ),
+    key(
+        "group.min.session.timeout.ms",
+        ConfigKind::int_from(1),
+        Some("6000"),
+        "Shortest session timeout that a member of a group may ask for.",
+    ),
+    key(
         "inter.broker.listener.name",
         Text,
         None,
@@ -150,6 +174,51 @@ pub(crate) const BROKER_KEYS: &[ConfigKey] = &[
         ConfigKind::int_from(1),
         Some("1"),
         "Partitions of topics that are created automatically or with -1.",
+    ),
+    key(
+        "offset.metadata.max.bytes",
+        ConfigKind::int_from(0),
+        Some("4096"),
+        "Most bytes of text that a consumer may store with a committed offset.",
+    ),
+    key(
+        "offsets.load.buffer.size",
+        ConfigKind::int_from(1),
+        Some("5242880"),
+        "How much of the log of committed offsets is read at a time when groups are loaded.",
+    ),
+    key(
+        "offsets.retention.check.interval.ms",
+        ConfigKind::long_from(1),
+        Some("600000"),
+        "How often groups are looked through for committed offsets past their retention.",
+    ),
+    key(
+        "offsets.retention.minutes",
+        ConfigKind::int_from(1),
+        Some("10080"),
+        "Committed offsets are forgotten this long after their group has lost its last member, or, without members, after the commit.",
+    ),
+    key(
+        "offsets.topic.num.partitions",
+        ConfigKind::int_from(1),
+        Some("50"),
+        "Partitions of __consumer_offsets when it is created; not to be changed afterwards, since it decides where a group is.",
+    ),
+    key(
+        "offsets.topic.replication.factor",
+        Int {
+            min: 1,
+            max: i16::MAX as i32,
+        },
+        Some("3"),
+        "Replicas of __consumer_offsets when it is created; no more than there are brokers.",
+    ),
+    key(
+        "offsets.topic.segment.bytes",
+        ConfigKind::int_from(1 << 20),
+        Some("104857600"),
+        "Segment size of __consumer_offsets when it is created.",
     ),
     key(
         "process.roles",

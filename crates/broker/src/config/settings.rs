@@ -66,6 +66,23 @@ pub(crate) struct Settings {
     pub(crate) producer_id_expiration: Duration,
     pub(crate) retention_check_interval: Duration,
     pub(crate) checkpoint_interval: Duration,
+    pub(crate) groups: GroupSettings,
+}
+
+/// Keys of consumer groups and of the topic that holds them.
+#[derive(Debug, Clone)]
+pub(crate) struct GroupSettings {
+    pub(crate) session_timeout_ms_min: i32,
+    pub(crate) session_timeout_ms_max: i32,
+    pub(crate) initial_rebalance_delay_ms: i32,
+    pub(crate) size_max: usize,
+    pub(crate) offset_metadata_bytes_max: usize,
+    pub(crate) offsets_retention: Duration,
+    pub(crate) offsets_retention_check_interval: Duration,
+    pub(crate) load_buffer_bytes: usize,
+    pub(crate) topic_partitions: i32,
+    pub(crate) topic_replication_factor: i16,
+    pub(crate) topic_segment_bytes: i32,
 }
 
 impl Settings {
@@ -101,6 +118,19 @@ impl Settings {
             producer_id_expiration: milliseconds("producer.id.expiration.ms"),
             retention_check_interval: milliseconds("log.retention.check.interval.ms"),
             checkpoint_interval: milliseconds("log.flush.offset.checkpoint.interval.ms"),
+            groups: GroupSettings {
+                session_timeout_ms_min: number("group.min.session.timeout.ms") as i32,
+                session_timeout_ms_max: number("group.max.session.timeout.ms") as i32,
+                initial_rebalance_delay_ms: number("group.initial.rebalance.delay.ms") as i32,
+                size_max: size("group.max.size"),
+                offset_metadata_bytes_max: size("offset.metadata.max.bytes"),
+                offsets_retention: Duration::from_secs(60 * size("offsets.retention.minutes") as u64),
+                offsets_retention_check_interval: milliseconds("offsets.retention.check.interval.ms"),
+                load_buffer_bytes: size("offsets.load.buffer.size"),
+                topic_partitions: number("offsets.topic.num.partitions") as i32,
+                topic_replication_factor: number("offsets.topic.replication.factor") as i16,
+                topic_segment_bytes: number("offsets.topic.segment.bytes") as i32,
+            },
         }
     }
 }

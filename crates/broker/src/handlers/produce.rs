@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use dohle_metadata::topic_name;
 use dohle_protocol::batch::BatchHeader;
-use dohle_protocol::id::TopicId;
+use dohle_protocol::id::{LeaderEpoch, TopicId};
 use dohle_protocol::messages::produce::{
     BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceData, PartitionProduceResponse, ProduceRequest,
     ProduceResponse, TopicProduceData, TopicProduceResponse,
 };
 use dohle_protocol::{ApiKey, ErrorCode};
 use dohle_replication::{Acks, TopicRef};
-use dohle_storage::AppendError;
 use dohle_storage::batch_validator::ValidationError;
+use dohle_storage::{AppendError, AppendOrigin};
 
 use crate::dispatch::{Answer, RequestContext};
 use crate::handlers::leader_hints::{Leader, LeaderHints};
@@ -79,6 +79,8 @@ impl Produce<'_> {
             // There are no transactions yet, so nobody can have begun one.
             Ok(_) if request.transactional_id.is_some() => Err(ErrorCode::InvalidTxnState),
             Ok(acks) => Ok(ProduceContext {
+                origin: AppendOrigin::Client,
+                leader_epoch: LeaderEpoch::NONE,
                 acks,
                 zstd_allowed,
                 now_ms,
@@ -162,7 +164,7 @@ impl Produce<'_> {
             // Nobody could end the transaction that this would begin.
             return Err(ErrorCode::InvalidTxnState.into());
         }
-        let (info, is_parked) = cell.append(records, context, || self.wait.ticket(place))?;
+        let (info, is_parked) = cell.append(records, context, || self.wait.ticket(place).into())?;
         self.parked += usize::from(is_parked);
         Ok(PartitionProduceResponse {
             index: partition.index,

@@ -22,15 +22,15 @@ use tokio::time::Instant;
 use crate::clock;
 use crate::limits;
 use crate::metrics::Metrics;
+use crate::replica::ack_ticket::AckTicket;
 use crate::replica::fetch_wait::FetchTicket;
 use crate::replica::log_directory::LogDirectory;
 use crate::replica::partition_view::{Isolation, PartitionView};
-use crate::replica::produce_wait::ProduceTicket;
 use crate::replica::schedule::{Schedule, Task};
 use crate::replica::tail_cache::{TailBudget, TailCache, TailRead};
 use crate::replica::topic_settings::{FlushPolicy, TopicSettings};
 
-type Effect = dohle_replication::Effect<ProduceTicket, FetchTicket>;
+type Effect = dohle_replication::Effect<AckTicket, FetchTicket>;
 
 /// What all cells of a broker use.
 #[derive(Debug)]
@@ -55,7 +55,7 @@ pub(crate) struct Cell {
 #[derive(Debug)]
 struct Replica {
     log: PartitionLog,
-    role: Partition<ProduceTicket, FetchTicket>,
+    role: Partition<AckTicket, FetchTicket>,
     flush: FlushPolicy,
     flush_scheduled: bool,
     tail: TailCache,
@@ -67,6 +67,9 @@ struct Replica {
 /// The circumstances of an append.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ProduceContext {
+    pub(crate) origin: AppendOrigin,
+    /// The epoch in which the records were decided on; [`LeaderEpoch::NONE`] if any will do.
+    pub(crate) leader_epoch: LeaderEpoch,
     pub(crate) acks: Acks,
     pub(crate) zstd_allowed: bool,
     pub(crate) now_ms: i64,
@@ -147,29 +150,16 @@ impl Cell {
         self: &Arc<Cell>,
         records: Bytes,
         context: ProduceContext,
-        ticket: impl FnOnce() -> ProduceTicket,
+        ticket: impl FnOnce() -> AckTicket,
     ) -> Result<(AppendInfo, bool), ProduceError> {
         let mut replica = self.lock();
-        replica.role.leader(LeaderEpoch::NONE)?;
-        if let Some(error) = replica.write_failure {
-            return Err(error.into());
-        }
-        if self.directory.is_offline() {
-            return Err(ErrorCode::KafkaStorageError.into());
-        }
-        let ProduceContext {
-            acks,
-            zstd_allowed,
-            now_ms,
-            now,
-            request_bytes,
-        } = context;
-        let leader_epoch = replica.role.leader_epoch();
+        replica.role.leader(context.leader_epoch)?;
+        self.check_writable(&replica)?;
         let append = AppendContext {
-            leader_epoch,
-            now_ms,
-            origin: AppendOrigin::Client,
-            zstd_allowed,
+            leader_epoch: replica.role.leader_epoch(),
+            now_ms: context.now_ms,
+            origin: context.origin,
+            zstd_allowed: context.zstd_allowed,
         };
         let mut info = match replica.log.append_as_leader(records, append) {
             Ok(info) => info,
@@ -184,15 +174,17 @@ impl Cell {
         let mut effects = Vec::new();
         if !info.duplicate {
             let bytes = std::mem::take(&mut info.bytes);
-            self.services.metrics.appended(1, bytes.len());
+            if context.origin == AppendOrigin::Client {
+                self.services.metrics.appended(1, bytes.len());
+            }
             effects = replica.role.on_append(end, bytes.len() as u64);
-            replica.tail.push(info.base_offset, end, bytes, request_bytes);
-            self.plan_after_append(&mut replica, now);
+            replica.tail.push(info.base_offset, end, bytes, context.request_bytes);
+            self.plan_after_append(&mut replica, context.now);
             if replica.has_records_to_flush() {
                 effects.push(Effect::Sync);
             }
         }
-        let is_parked = !replica.role.is_acknowledged(acks, end);
+        let is_parked = !replica.role.is_acknowledged(context.acks, end);
         if is_parked {
             replica.role.park_produce(end, ticket());
         }
@@ -204,6 +196,39 @@ impl Cell {
         }
         self.carry_out(effects);
         Ok((info, is_parked))
+    }
+
+    /// Parks a ticket until everything below `end` is acknowledged. False if it is, in which case no ticket is taken.
+    pub(crate) fn park_until_acknowledged(
+        &self,
+        leader_epoch: LeaderEpoch,
+        end: Offset,
+        ticket: impl FnOnce() -> AckTicket,
+    ) -> Result<bool, ErrorCode> {
+        let mut replica = self.lock();
+        if replica.role.leader(leader_epoch)?.high_watermark() >= end {
+            return Ok(false);
+        }
+        // What is not acknowledged by now never will be.
+        self.check_writable(&replica)?;
+        replica.role.park_produce(end, ticket());
+        Ok(true)
+    }
+
+    /// The epoch in which this broker leads the partition, if it does and can append.
+    pub(crate) fn writable_epoch(&self) -> Result<LeaderEpoch, ErrorCode> {
+        let replica = self.lock();
+        replica.role.leader(LeaderEpoch::NONE)?;
+        self.check_writable(&replica)?;
+        Ok(replica.role.leader_epoch())
+    }
+
+    fn check_writable(&self, replica: &Replica) -> Result<(), ErrorCode> {
+        match replica.write_failure {
+            Some(error) => Err(error),
+            None if self.directory.is_offline() => Err(ErrorCode::KafkaStorageError),
+            None => Ok(()),
+        }
     }
 
     /// The bounds of the partition and a view of its log, for a client that believes in `current_leader_epoch`.

@@ -40,6 +40,8 @@ fn append(cell: &Arc<Cell>, now: Instant) -> Result<Offset, ProduceError> {
     let mut batch = RecordBatchBuilder::new();
     batch.append(1, None, Some(b"value"), &[]);
     let context = ProduceContext {
+        origin: AppendOrigin::Client,
+        leader_epoch: LeaderEpoch::NONE,
         acks: Acks::All,
         zstd_allowed: true,
         now_ms: 1,
@@ -47,7 +49,7 @@ fn append(cell: &Arc<Cell>, now: Instant) -> Result<Offset, ProduceError> {
         request_bytes: 0,
     };
     let wait = Arc::new(ProduceWait::default());
-    cell.append(batch.build(), context, || wait.ticket(0))
+    cell.append(batch.build(), context, || wait.ticket(0).into())
         .map(|(info, _)| info.base_offset)
 }
 

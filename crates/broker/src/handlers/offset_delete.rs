@@ -1,0 +1,82 @@
+//! OffsetDelete: forgets what a group has committed for partitions that none of its members reads.
+
+use std::sync::Arc;
+
+use dohle_coordinator::{GroupRequest, GroupResponse};
+use dohle_protocol::id::PartitionIndex;
+use dohle_protocol::messages::offset_delete::{
+    OffsetDeleteRequest, OffsetDeleteRequestPartition, OffsetDeleteRequestTopic, OffsetDeleteResponse, OffsetDeleteResponsePartition,
+    OffsetDeleteResponseTopic,
+};
+use dohle_protocol::{ApiKey, ErrorCode};
+
+use crate::coordinator::client;
+use crate::dispatch::RequestContext;
+use crate::state::BrokerState;
+
+pub(crate) async fn handle(broker: &Arc<BrokerState>, ctx: &RequestContext, mut request: OffsetDeleteRequest) -> OffsetDeleteResponse {
+    let unknown = take_unknown(broker, &mut request);
+    let group = request.group_id.clone();
+    let answer = if group.is_empty() {
+        Err(ErrorCode::InvalidGroupId)
+    } else {
+        let request = GroupRequest::DeleteOffsets(request);
+        broker.groups.ask(&client::anonymous(ctx), &group, request).await
+    };
+    let mut response = match answer {
+        Ok(GroupResponse::DeleteOffsets(response)) => response,
+        Ok(other) => unreachable!("the response to DeleteOffsets is not {other:?}"),
+        Err(error) => OffsetDeleteResponse {
+            error_code: error.code(),
+            ..OffsetDeleteResponse::default()
+        },
+    };
+    if response.error_code == ErrorCode::None.code() {
+        response.topics = merged(unknown, response.topics);
+    }
+    let partitions = response.topics.iter().flat_map(|topic| &topic.partitions);
+    let codes = partitions.map(|partition| partition.error_code).chain([response.error_code]);
+    broker.metrics.errors(ApiKey::OffsetDelete, codes);
+    response
+}
+
+/// Takes the partitions that do not exist out of the request, refused.
+fn take_unknown(broker: &BrokerState, request: &mut OffsetDeleteRequest) -> Vec<OffsetDeleteResponseTopic> {
+    let image = broker.quorum.image();
+    let mut unknown = Vec::new();
+    for topic in &mut request.topics {
+        let found = image.topic(&topic.name);
+        let exists = |partition: &OffsetDeleteRequestPartition| {
+            found.is_some_and(|found| found.partitions.get(&PartitionIndex(partition.partition_index)).is_some())
+        };
+        let (here, missing): (Vec<_>, Vec<_>) = std::mem::take(&mut topic.partitions).into_iter().partition(exists);
+        topic.partitions = here;
+        if !missing.is_empty() {
+            unknown.push(refused(topic, &missing));
+        }
+    }
+    request.topics.retain(|topic| !topic.partitions.is_empty());
+    unknown
+}
+
+fn refused(topic: &OffsetDeleteRequestTopic, partitions: &[OffsetDeleteRequestPartition]) -> OffsetDeleteResponseTopic {
+    let partitions = partitions.iter().map(|partition| OffsetDeleteResponsePartition {
+        partition_index: partition.partition_index,
+        error_code: ErrorCode::UnknownTopicOrPartition.code(),
+    });
+    OffsetDeleteResponseTopic {
+        name: topic.name.clone(),
+        partitions: partitions.collect(),
+    }
+}
+
+/// What was refused comes first, and a topic that is in both lists is once in the answer.
+fn merged(mut refused: Vec<OffsetDeleteResponseTopic>, deleted: Vec<OffsetDeleteResponseTopic>) -> Vec<OffsetDeleteResponseTopic> {
+    for topic in deleted {
+        match refused.iter_mut().find(|other| other.name == topic.name) {
+            Some(other) => other.partitions.extend(topic.partitions),
+            None => refused.push(topic),
+        }
+    }
+    refused
+}
