@@ -28,6 +28,8 @@ enum Target {
     /// Index into `bootstrap.servers`.
     Bootstrap(usize),
     Node(i32),
+    /// A second connection to a node, for requests that neither wait behind fetches nor hold up others.
+    Apart(i32),
 }
 
 /// Locked while dialling, so that a node is dialled once at a time.
@@ -79,7 +81,15 @@ impl Cluster {
 
     /// An open connection to any node: one that exists, else a known broker, else a bootstrap server.
     pub async fn any(&self) -> Result<Arc<Connection>, ClientError> {
-        let slots: Vec<Arc<Slot>> = self.connections.lock().values().cloned().collect();
+        let is_shared = |target: &Target| !matches!(target, Target::Apart(_));
+        let slots: Vec<Arc<Slot>> = {
+            let connections = self.connections.lock();
+            connections
+                .iter()
+                .filter(|(target, _)| is_shared(target))
+                .map(|(_, slot)| slot.clone())
+                .collect()
+        };
         for slot in slots {
             let open = slot
                 .try_lock()
@@ -116,6 +126,19 @@ impl Cluster {
         self.connection(Target::Node(id)).await
     }
 
+    /// A connection to one broker that nobody else uses: answers come in the order of the requests, and a fetch or a rebalance takes its time.
+    pub async fn node_apart(&self, id: i32) -> Result<Arc<Connection>, ClientError> {
+        if !self.metadata().brokers.contains_key(&id) {
+            self.refresh(Topics::None).await?;
+        }
+        self.connection(Target::Apart(id)).await
+    }
+
+    /// Gives up what is awaited on that connection; the next request opens another.
+    pub fn hang_up_apart(&self, id: i32) {
+        self.connections.lock().remove(&Target::Apart(id));
+    }
+
     async fn connection(&self, target: Target) -> Result<Arc<Connection>, ClientError> {
         let slot = self.connections.lock().entry(target).or_default().clone();
         let mut slot = slot.lock().await;
@@ -130,7 +153,7 @@ impl Cluster {
     fn address_of(&self, target: Target) -> Result<String, ClientError> {
         match target {
             Target::Bootstrap(index) => Ok(self.config.bootstrap_servers[index].clone()),
-            Target::Node(id) => match self.metadata().brokers.get(&id) {
+            Target::Node(id) | Target::Apart(id) => match self.metadata().brokers.get(&id) {
                 Some(broker) => Ok(broker.address()),
                 None => Err(ClientError::Unreachable {
                     address: format!("node {id}"),
@@ -223,25 +246,47 @@ impl Cluster {
 
     /// Runs `attempt` until it succeeds, fails for good, or the time is up.
     pub async fn retry<T>(&self, mut attempt: impl AsyncFnMut() -> Result<T, ClientError>) -> Result<T, ClientError> {
-        let start = Instant::now();
-        let mut failures = 0;
+        let mut retries = self.retries();
         loop {
-            let error = match attempt().await {
+            match attempt().await {
                 Ok(value) => return Ok(value),
-                Err(error) => error,
-            };
-            failures += 1;
-            let wait = self.config.backoff().after(failures);
-            let patience = match error.code() {
-                Some(ErrorCode::UnknownTopicOrPartition) => self.config.api_timeout.min(UNKNOWN_TOPIC_PATIENCE),
-                _ => self.config.api_timeout,
-            };
-            if !error.is_retriable() || start.elapsed() + wait >= patience {
-                return Err(error);
+                Err(error) => retries.after(error).await?,
             }
-            tracing::debug!("attempt {failures} failed, the next in {} ms: {error}", wait.as_millis());
-            tokio::time::sleep(wait).await;
         }
+    }
+
+    /// For attempts that `retry` cannot run: a future with a closure that awaits cannot be sent to another thread.
+    pub fn retries(&self) -> Retries<'_> {
+        Retries {
+            config: &self.config,
+            start: Instant::now(),
+            failures: 0,
+        }
+    }
+}
+
+/// Counts failures, and waits between them for as long as `default.api.timeout.ms` allows.
+pub struct Retries<'a> {
+    config: &'a ClientConfig,
+    start: Instant,
+    failures: u32,
+}
+
+impl Retries<'_> {
+    /// Waits until it is time for the next attempt; gives the error back if there is none.
+    pub async fn after(&mut self, error: ClientError) -> Result<(), ClientError> {
+        self.failures += 1;
+        let wait = self.config.backoff().after(self.failures);
+        let patience = match error.code() {
+            Some(ErrorCode::UnknownTopicOrPartition) => self.config.api_timeout.min(UNKNOWN_TOPIC_PATIENCE),
+            _ => self.config.api_timeout,
+        };
+        if !error.is_retriable() || self.start.elapsed() + wait >= patience {
+            return Err(error);
+        }
+        tracing::debug!("attempt {} failed, the next in {} ms: {error}", self.failures, wait.as_millis());
+        tokio::time::sleep(wait).await;
+        Ok(())
     }
 }
 

@@ -13,7 +13,7 @@ use crate::retry::Backoff;
 mod consumer;
 mod producer;
 
-pub use consumer::{ConsumerConfig, IsolationLevel, OffsetReset};
+pub use consumer::{ConsumerConfig, GroupConfig, IsolationLevel, OffsetReset};
 pub use producer::{Acks, ProducerConfig};
 
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]

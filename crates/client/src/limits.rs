@@ -19,3 +19,9 @@ pub const BATCH_BYTES_UNPACKED_MAX: usize = 1024 * 1024 * 1024;
 
 /// Fetched, not yet consumed answers kept per partition: one being read, one ahead.
 pub const FETCHED_PER_PARTITION_MAX: usize = 2;
+
+/// Commits of offsets that wait for those before them.
+pub const COMMITS_QUEUED_MAX: usize = 64;
+
+/// How much longer than `max.poll.interval.ms` a member waits for a rebalance to end.
+pub const REBALANCE_GRACE: Duration = Duration::from_secs(5);

@@ -40,30 +40,37 @@ impl Admin {
         isolation: IsolationLevel,
     ) -> Result<FoundOffsets, ClientError> {
         let mut found = FoundOffsets::new();
-        let outcome = self
-            .cluster
-            .retry(async || {
-                let missing: BTreeMap<_, _> = wanted.iter().filter(|(tp, _)| !matches!(found.get(*tp), Some(Ok(_)))).collect();
-                for (tp, answer) in self.list_offsets_once(&missing, isolation).await? {
-                    found.insert(tp, answer);
-                }
-                let later = found
-                    .values()
-                    .find_map(|answer| answer.as_ref().err().filter(|error| error.is_retriable()).cloned());
-                match later {
-                    Some(error) => {
-                        self.refresh_topics(wanted.keys()).await?;
-                        Err(error)
-                    }
-                    None => Ok(()),
-                }
-            })
-            .await;
-        // What is still refused is told partition by partition.
-        if found.len() == wanted.len() {
-            Ok(found)
-        } else {
-            outcome.map(|()| found)
+        let mut retries = self.cluster.retries();
+        loop {
+            let error = match self.list_missing_offsets(wanted, isolation, &mut found).await {
+                Ok(()) => return Ok(found),
+                Err(error) => error,
+            };
+            if let Err(error) = retries.after(error).await {
+                // What is still refused is told partition by partition.
+                return if found.len() == wanted.len() { Ok(found) } else { Err(error) };
+            }
+        }
+    }
+
+    /// Asks for what is not found yet; the error is one of those that may go away.
+    async fn list_missing_offsets(
+        &self,
+        wanted: &BTreeMap<TopicPartition, i64>,
+        isolation: IsolationLevel,
+        found: &mut FoundOffsets,
+    ) -> Result<(), ClientError> {
+        let missing: BTreeMap<_, _> = wanted.iter().filter(|(tp, _)| !matches!(found.get(*tp), Some(Ok(_)))).collect();
+        found.extend(self.list_offsets_once(&missing, isolation).await?);
+        let later = found
+            .values()
+            .find_map(|answer| answer.as_ref().err().filter(|error| error.is_retriable()).cloned());
+        match later {
+            Some(error) => {
+                self.refresh_topics(wanted.keys()).await?;
+                Err(error)
+            }
+            None => Ok(()),
         }
     }
 

@@ -70,7 +70,10 @@ impl FetchSession {
     /// Follows what the server made of the session.
     pub(super) fn accept(&mut self, response: &FetchResponse) -> Result<(), ClientError> {
         match ErrorCode::from_code(response.error_code) {
-            ErrorCode::None if response.session_id == 0 => *self = FetchSession::default(),
+            ErrorCode::None if response.session_id == 0 => {
+                self.id = 0;
+                self.epoch = EPOCH_OPEN;
+            }
             ErrorCode::None => {
                 self.id = response.session_id;
                 // After the largest epoch comes 1: 0 opens a session.
@@ -90,6 +93,11 @@ impl FetchSession {
             }
         }
         Ok(())
+    }
+
+    /// At which offset the last request asked for a partition.
+    pub(super) fn offset_asked(&self, tp: &TopicPartition) -> Option<i64> {
+        self.known.get(tp).map(|wanted| wanted.offset)
     }
 
     /// The answer did not arrive: what the server remembers is not known. The next request replaces the session.

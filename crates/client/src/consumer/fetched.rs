@@ -21,6 +21,8 @@ pub(super) struct Fetched {
     current: Option<OpenBatch>,
     /// Offset from which on records are wanted.
     from: i64,
+    /// Leader epoch of the batch before `from`.
+    from_epoch: i32,
     check_crcs: bool,
     read_committed: bool,
     /// Aborted transactions that begin later, by their first offset, the last one first.
@@ -30,6 +32,7 @@ pub(super) struct Fetched {
 
 struct OpenBatch {
     records: Records,
+    next_offset: i64,
     leader_epoch: i32,
     timestamp_type: TimestampType,
 }
@@ -43,6 +46,7 @@ impl Fetched {
             rest: data.records.unwrap_or_default(),
             current: None,
             from,
+            from_epoch: -1,
             check_crcs: config.check_crcs,
             read_committed: config.isolation == IsolationLevel::ReadCommitted,
             aborted_later,
@@ -52,6 +56,15 @@ impl Fetched {
 
     pub(super) fn partition(&self) -> &TopicPartition {
         &self.tp
+    }
+
+    /// The offset after what has been taken.
+    pub(super) fn position(&self) -> i64 {
+        self.from
+    }
+
+    pub(super) fn position_epoch(&self) -> i32 {
+        self.from_epoch
     }
 
     /// The offset after the last whole batch; where it began if there is none.
@@ -80,10 +93,16 @@ impl Fetched {
                 continue;
             };
             match open.records.next() {
-                None => self.current = None,
+                None => {
+                    // Compaction may have removed the last records of the batch.
+                    self.from = self.from.max(open.next_offset);
+                    self.from_epoch = open.leader_epoch;
+                    self.current = None;
+                }
                 Some(Ok(record)) if record.offset.0 < self.from => {}
                 Some(Ok(record)) => {
                     self.from = record.offset.0 + 1;
+                    self.from_epoch = open.leader_epoch;
                     out.push(ConsumerRecord {
                         topic: self.tp.topic.clone(),
                         partition: self.tp.partition,
@@ -142,6 +161,7 @@ impl Fetched {
                 let leader_epoch = header.partition_leader_epoch.0;
                 self.current = Some(OpenBatch {
                     records,
+                    next_offset: header.next_offset().0,
                     leader_epoch,
                     timestamp_type: header.timestamp_type(),
                 });
