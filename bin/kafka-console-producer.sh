@@ -1,2 +1,2 @@
 #!/bin/sh
-dohle="$(dirname "$0")/../target/release/dohle"; [ -x "$dohle" ] || dohle=dohle; exec "$dohle" console-producer "$@"
+dohle="${DOHLE_BINARY:-$(dirname "$0")/../target/release/dohle}"; [ -x "$dohle" ] || dohle=dohle; exec "$dohle" console-producer "$@"

@@ -1,2 +1,2 @@
 #!/bin/sh
-dohle="$(dirname "$0")/../target/release/dohle"; [ -x "$dohle" ] || dohle=dohle; exec "$dohle" consumer-groups "$@"
+dohle="${DOHLE_BINARY:-$(dirname "$0")/../target/release/dohle}"; [ -x "$dohle" ] || dohle=dohle; exec "$dohle" consumer-groups "$@"

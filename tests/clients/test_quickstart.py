@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from harness.node import BINARY, ROOT, answers, free_port
+from harness.node import ROOT, answers, free_port
 
 # What a Kafka 4 distribution ships for a combined node, with other ports and folders.
 KRAFT_PROPERTIES = """
@@ -44,7 +44,7 @@ log.retention.check.interval.ms=300000
 
 
 def script(name, *arguments, stdin=None, check=True):
-    """Runs a wrapper; it finds the binary that the tests use on the PATH or under target/release."""
+    """Runs a wrapper on the binary that the tests use."""
     finished = subprocess.run([str(ROOT / "bin" / name), *arguments], input=stdin, capture_output=True, text=True, timeout=60)
     assert not check or finished.returncode == 0, finished.stdout + finished.stderr
     return finished
@@ -89,7 +89,3 @@ def test_a_kafka_4_configuration_starts_and_stops_a_node(tmp_path, topic):
         assert (tmp_path / "logs/.kafka_cleanshutdown").exists()
     finally:
         server.kill()
-
-
-def test_the_binary_of_the_tests_is_the_one_of_the_wrappers():
-    assert os.path.samefile(BINARY, ROOT / "target/release/dohle")

@@ -4,9 +4,9 @@ use crate::test::{pytest, release_binary};
 use anyhow::Result;
 
 pub(crate) fn run(only: Option<&str>) -> Result<()> {
-    release_binary()?;
+    let binary = release_binary()?;
     match only {
-        Some(name) => pytest(&["benches", "-s", "-k", name]),
-        None => pytest(&["benches", "-s"]),
+        Some(name) => pytest(&binary, &["benches", "-s", "-k", name]),
+        None => pytest(&binary, &["benches", "-s"]),
     }
 }

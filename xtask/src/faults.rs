@@ -2,12 +2,17 @@
 
 use crate::test::{pytest, release_binary};
 use anyhow::Result;
+use std::path::Path;
 
 const CYCLES: &str = "30";
 const CYCLES_LONG: &str = "300";
 
+/// On the binary that users run.
 pub(crate) fn run(long: bool) -> Result<()> {
-    release_binary()?;
+    power_cut(&release_binary()?, long)
+}
+
+pub(crate) fn power_cut(binary: &Path, long: bool) -> Result<()> {
     let cycles = if long { CYCLES_LONG } else { CYCLES };
-    pytest(&["tests/faults", "--cycles", cycles])
+    pytest(binary, &["tests/faults", "--cycles", cycles])
 }
