@@ -17,6 +17,8 @@ TOOLS = {
     "DeleteRecordsCommand": "org.apache.kafka.tools.DeleteRecordsCommand",
     "ProducerPerformance": "org.apache.kafka.tools.ProducerPerformance",
     "DumpLogSegments": "org.apache.kafka.tools.DumpLogSegments",
+    "ConsumerGroupCommand": "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
+    "ConsumerPerformance": "org.apache.kafka.tools.ConsumerPerformance",
 }
 
 
@@ -55,6 +57,11 @@ class Kafka:
 
     def kill(self):
         self._run("kill", str(self.folder))
+
+    def restart_after_kill(self):
+        self.kill()
+        self._run("start", str(self.folder), "1")
+        return self
 
     def _run(self, verb, *arguments):
         finished = subprocess.run([SCRIPT, verb, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=180)

@@ -7,6 +7,9 @@ from harness.node import Node
 
 IS_CONTROL = os.environ.get("DOHLE_TEST_SERVER", "dohle") == "kafka"
 
+# Short sessions, and no wait for members that might come; a node with these runs the published suites of clients too.
+GROUP_SETTINGS = {"group_min_session_timeout_ms": 1000, "group_initial_rebalance_delay_ms": 0, "num_partitions": 4}
+
 
 def make_server(folder, **settings):
     """A server that is not started yet; both kinds have the same methods."""

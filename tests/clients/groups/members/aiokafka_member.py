@@ -15,7 +15,7 @@ class Listener(ConsumerRebalanceListener):
         self.consumer = consumer
 
     async def on_partitions_revoked(self, revoked):
-        member.revoked({partition.partition for partition in revoked})
+        pass  # The client goes on to hand out records until it has its next assignment.
 
     async def on_partitions_assigned(self, assigned):
         # The client has no public call for its generation.
@@ -35,12 +35,14 @@ async def run():
     consumer.subscribe([arguments.topic], listener=Listener(consumer))
     await consumer.start()
     while member.running:
-        for records in (await consumer.getmany(timeout_ms=200)).values():
+        polled = await consumer.getmany(timeout_ms=200)
+        for records in polled.values():
             member.records((record.partition, record.offset, record.value) for record in records)
-            try:
+        try:
+            if polled:
                 await consumer.commit()
-            except KafkaError:
-                pass  # It was thrown out of the group, or the broker is away: its records will be read again.
+        except KafkaError:
+            pass  # It was thrown out of the group, or the broker is away: its records will be read again.
     await consumer.stop()
 
 

@@ -2,7 +2,7 @@
 
 from kafka import ConsumerRebalanceListener, KafkaConsumer
 from kafka.coordinator.assignors.range import RangePartitionAssignor
-from kafka.errors import KafkaError
+from kafka.errors import CommitFailedError, RebalanceInProgressError, RetriableError
 from member import Member
 
 member = Member()
@@ -26,14 +26,18 @@ consumer = KafkaConsumer(
     session_timeout_ms=arguments.session_ms,
     heartbeat_interval_ms=arguments.session_ms // 6,
     reconnect_backoff_max_ms=500,
+    metadata_max_age_ms=2000,
     **settings,
 )
 consumer.subscribe([arguments.topic], listener=Listener())
 while member.running:
-    for records in consumer.poll(timeout_ms=200).values():
-        member.records((record.partition, record.offset, record.value) for record in records)
-        try:
+    # A commit fails if the member was thrown out of the group, and all if the broker is away: the records will be read again.
+    try:
+        polled = consumer.poll(timeout_ms=200)
+        for records in polled.values():
+            member.records((record.partition, record.offset, record.value) for record in records)
+        if polled:
             consumer.commit()
-        except KafkaError:
-            pass  # It was thrown out of the group, or the broker is away: its records will be read again.
+    except (CommitFailedError, RebalanceInProgressError, RetriableError):
+        continue
 consumer.close()

@@ -1,0 +1,107 @@
+"""kafka-python in a group. Its own published tests run in test_kafka_python_published.py; here is what they leave out."""
+
+import time
+
+import pytest
+from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
+from kafka.admin import KafkaAdminClient
+from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
+from kafka.coordinator.assignors.range import RangePartitionAssignor
+from kafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
+from kafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
+
+from harness.load import Load
+
+TIMEOUT_S = 30
+
+
+@pytest.fixture
+def join(server, group, topic4):
+    """Makes consumers of the group; they are closed at the end."""
+    made = []
+
+    def make(**config):
+        # A leader that does not know the topic yet hands out nothing until it asks for metadata again.
+        settings = {"auto_offset_reset": "earliest", "heartbeat_interval_ms": 500, "metadata_max_age_ms": 2000, **config}
+        consumer = KafkaConsumer(topic4, bootstrap_servers=server.address, group_id=group, **settings)
+        made.append(consumer)
+        return consumer
+
+    yield make
+    for consumer in made:
+        consumer.close()
+
+
+def held(consumer):
+    return {place.partition for place in consumer.assignment()}
+
+
+def poll_until(reached, *consumers):
+    """Polls all consumers until something is so, which is asked with the values that they read so far."""
+    deadline, values = time.monotonic() + TIMEOUT_S, []
+    while not reached(values):
+        assert time.monotonic() < deadline, (len(values), [held(consumer) for consumer in consumers])
+        for consumer in consumers:
+            values += [record.value for records in consumer.poll(timeout_ms=100).values() for record in records]
+    return values
+
+
+@pytest.mark.parametrize(
+    "assignor", [RangePartitionAssignor, RoundRobinPartitionAssignor, StickyPartitionAssignor, CooperativeStickyAssignor]
+)
+def test_members_share_and_take_over(join, assignor):
+    first = join(partition_assignment_strategy=[assignor])
+    poll_until(lambda _: held(first) == {0, 1, 2, 3}, first)
+    second = join(partition_assignment_strategy=[assignor])
+    poll_until(lambda _: len(held(first)) == len(held(second)) == 2 and held(first) | held(second) == {0, 1, 2, 3}, first, second)
+    second.close()
+    poll_until(lambda _: held(first) == {0, 1, 2, 3}, first)
+
+
+def test_automatic_commits_are_where_the_next_member_begins(server, join, topic4):
+    Load(server.address).write_all([topic4], 4, 25)
+    first = join()
+    assert len(set(poll_until(lambda values: len(values) == 100, first))) == 100
+    first.close()
+    Load(server.address).write_all([topic4], 4, 1)
+    second = join()
+    poll_until(lambda values: len(values) == 4, second)
+    assert not second.poll(timeout_ms=1000)
+
+
+def test_commits_carry_metadata_and_epoch(join, topic4):
+    consumer = join(enable_auto_commit=False)
+    poll_until(lambda _: held(consumer), consumer)
+    place = TopicPartition(topic4, 1)
+    assert consumer.committed(place) is None
+    consumer.commit({place: OffsetAndMetadata(17, "nöte", 0)})
+    assert consumer.committed(place, metadata=True) == OffsetAndMetadata(17, "nöte", 0)
+
+
+def test_a_static_member_comes_back_without_a_rebalance(join):
+    other = join(group_instance_id="other", session_timeout_ms=20_000)
+    static = join(group_instance_id="static", session_timeout_ms=20_000)
+    poll_until(lambda _: len(held(other)) == len(held(static)) == 2, other, static)
+    before, generation = held(static), other.group_metadata().generation_id
+    static.close()
+    again = join(group_instance_id="static", session_timeout_ms=20_000)
+    poll_until(lambda _: held(again) == before, other, again)
+    assert other.group_metadata().generation_id == generation
+
+
+def test_admin_lists_describes_and_deletes_offsets(server, join, group, topic4):
+    consumer = join(client_id="me", enable_auto_commit=False)
+    poll_until(lambda _: len(held(consumer)) == 4, consumer)
+    admin = KafkaAdminClient(bootstrap_servers=server.address)
+    assert group in str(admin.list_groups())
+    described = admin.describe_groups([group])[group]
+    assert described["group_state"] == "Stable" and [member["client_id"] for member in described["members"]] == ["me"]
+    place = TopicPartition(topic4, 0)
+    consumer.commit({place: OffsetAndMetadata(3, "", -1)})
+    consumer.close()
+    assert admin.list_group_offsets(group)[group][place].offset == 3
+    admin.delete_group_offsets(group, [place])
+    assert place not in admin.list_group_offsets(group).get(group, {})
+    admin.delete_groups([group])
+    assert group not in str(admin.list_groups())
+    admin.close()
