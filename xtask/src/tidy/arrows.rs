@@ -14,6 +14,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("dohle-metadata", &["dohle-protocol"]),
     ("dohle-replication", &["dohle-protocol"]),
     ("dohle-coordinator", &["dohle-protocol"]),
+    ("dohle-sim", &["dohle-protocol", "dohle-coordinator"]),
     ("dohle-client", &["dohle-protocol"]),
     ("dohle-quorum", &["dohle-protocol", "dohle-storage", "dohle-metadata"]),
     (

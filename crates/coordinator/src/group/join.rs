@@ -118,7 +118,7 @@ impl Turn<'_> {
         let member_id = member_id(instance.unwrap_or(&caller.client_id), fresh_id);
         let known = instance.and_then(|instance| group.instances.get(instance)).cloned();
         match known.filter(|_| !mutant_is(Mutant::InstanceTwice)) {
-            Some(old_id) => self.replace_static_member(group, &old_id, member_id, waiter, request),
+            Some(old_id) => self.replace_static_member(group, &old_id, &member_id, waiter, request),
             None if instance.is_some() || caller.api_version < MEMBER_ID_REQUIRED_SINCE => {
                 self.add_member(group, member_id, caller, waiter, request);
             }

@@ -16,7 +16,7 @@ impl Turn<'_> {
         &mut self,
         group: &mut Group,
         old_id: &str,
-        new_id: String,
+        new_id: &str,
         waiter: Waiter,
         request: &JoinGroupRequest,
     ) {
@@ -25,7 +25,7 @@ impl Turn<'_> {
         if !mutant_is(Mutant::FencedTooLate) {
             self.dismiss(&mut member, ErrorCode::FencedInstanceId);
         }
-        member.id = new_id.clone();
+        new_id.clone_into(&mut member.id);
         member.is_new = false;
         member.adopt(waiter.api_version, request);
         self.extend_session(&group.id, &member);
@@ -35,7 +35,7 @@ impl Turn<'_> {
         match group.state {
             GroupState::Stable if group.select_protocol() == group.protocol && self.fits(&group.to_record()) => {
                 self.record(group.to_record());
-                let mut response = generation_of(group, &new_id);
+                let mut response = generation_of(group, new_id);
                 if was_leader && waiter.api_version >= SKIP_ASSIGNMENT_SINCE {
                     response.members = group.roster();
                     response.skip_assignment = true;
@@ -46,7 +46,7 @@ impl Turn<'_> {
                 self.reply_join(waiter, response);
             }
             state => {
-                if let Some(member) = group.members.get_mut(&new_id) {
+                if let Some(member) = group.members.get_mut(new_id) {
                     member.joining = Some(waiter);
                 }
                 if state == GroupState::PreparingRebalance {
