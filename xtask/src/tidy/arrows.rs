@@ -31,6 +31,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     ("dohle-cli", &["dohle-protocol", "dohle-client", "dohle-storage"]),
     ("dohle", &["dohle-broker", "dohle-cli"]),
+    ("dohle-floor", &["dohle-protocol"]),
     ("xtask", &[]),
 ];
 
