@@ -86,7 +86,6 @@ pub(crate) fn offsets(request: ListOffsetsRequest, log: &Log) -> ListOffsetsResp
                 Some(partition) if partition.timestamp == EARLIEST => 0,
                 _ => log.end_offset(),
             },
-            leader_epoch: 0,
             ..ListOffsetsPartitionResponse::default()
         }],
         ..ListOffsetsTopicResponse::default()
