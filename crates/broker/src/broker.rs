@@ -27,6 +27,8 @@ use crate::log_directories::LogDirectories;
 use crate::metrics::Metrics;
 use crate::net::listener::{BoundListener, ListenError};
 use crate::replica::cell::CellServices;
+use crate::replica::cleaner;
+use crate::replica::cleaner_queue::CleanerQueue;
 use crate::replica::housekeeping;
 use crate::replica::log_directory::LogDirectory;
 use crate::replica::schedule::Schedule;
@@ -90,6 +92,7 @@ impl Broker {
         background.spawn(|stop| publisher::follow(Arc::clone(&state), subscription.changes, stop));
         registration::unfence(&state).await?;
         background.spawn(|stop| housekeeping::run(Arc::clone(&state), stop));
+        background.spawn(|stop| cleaner::run(Arc::clone(&state), stop));
         if let Some(listener) = http_listener {
             background.spawn(|stop| http::serve(Arc::clone(&state), listener, stop));
         }
@@ -189,6 +192,7 @@ fn assemble(
     let services = Arc::new(CellServices {
         me,
         schedule: Schedule::default(),
+        cleaner: CleanerQueue::default(),
         metrics: Arc::clone(&metrics),
         tail_budget: Arc::default(),
         checkpoint_interval: settings.checkpoint_interval,

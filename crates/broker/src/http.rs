@@ -90,6 +90,10 @@ fn gauges(broker: &BrokerState) -> Gauges {
     };
     for topic in broker.replicas.topics() {
         gauges.partitions += topic.cells().count();
+        for cell in topic.cells() {
+            gauges.cleaner.dirty_ratio_max = gauges.cleaner.dirty_ratio_max.max(cell.dirty_ratio());
+            gauges.cleaner.uncleanable_partitions += usize::from(cell.is_uncleanable());
+        }
         gauges.topics.push(TopicGauges {
             log_bytes: topic.cells().map(|cell| cell.inspect(PartitionLog::size_in_bytes)).sum(),
             flush_policy: assignments.flush_policy(&topic.name).name(),

@@ -69,6 +69,12 @@ pub(crate) const REQUEST_BYTES: usize = 256 << 20;
 pub(crate) const CONTROLLER_TIMEOUT_MIN: Duration = Duration::from_secs(1);
 pub(crate) const CONTROLLER_TIMEOUT_MAX: Duration = Duration::from_secs(60);
 
+/// The cleaner looks again after this time at a log whose time will come later.
+pub(crate) const CLEANER_LOOK_AFTER_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// While the cleaner is slowed down, it looks this often whether it should stop.
+pub(crate) const CLEANER_SLEEP_MAX: Duration = Duration::from_millis(100);
+
 /// When a segment is complete, the recovery points are written down within this time.
 pub(crate) const CHECKPOINT_AFTER_ROLL: Duration = Duration::from_secs(1);
 
@@ -76,7 +82,7 @@ pub(crate) const CHECKPOINT_AFTER_ROLL: Duration = Duration::from_secs(1);
 pub(crate) const GROUPS_PER_SHARD_MAX: usize = 10_000;
 
 /// Committed offsets in one partition of `__consumer_offsets`, of all its groups together.
-pub(crate) const OFFSETS_PER_SHARD_MAX: usize = 1_000_000;
+pub(crate) const OFFSETS_PER_SHARD_MAX: usize = 200_000;
 
 /// Replies that may wait at one partition of `__consumer_offsets`.
 pub(crate) const GROUP_REPLIES_PER_SHARD_MAX: usize = 100_000;

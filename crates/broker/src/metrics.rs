@@ -3,6 +3,7 @@
 //! Counters are counted where things happen. What the broker's state says at any time (partitions, sizes, policies) is read only when
 //! somebody asks, so that an idle broker does nothing for it.
 
+pub(crate) mod cleaner;
 pub(crate) mod groups;
 
 use dohle_protocol::ApiKey;
@@ -16,6 +17,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 use std::time::Duration;
 
+use cleaner::{CleanerGauges, CleanerMetrics};
 use groups::{GroupGauges, GroupMetrics};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -49,18 +51,20 @@ pub(crate) struct TopicGauges {
 }
 
 /// What is true of the broker at the moment of a scrape.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Gauges {
     pub(crate) partitions: usize,
     pub(crate) offline_log_dirs: usize,
     pub(crate) topics: Vec<TopicGauges>,
     pub(crate) groups: GroupGauges,
+    pub(crate) cleaner: CleanerGauges,
 }
 
 /// The broker's metrics.
 #[derive(Debug)]
 pub(crate) struct Metrics {
     pub(crate) groups: GroupMetrics,
+    pub(crate) cleaner: CleanerMetrics,
     registry: Mutex<Registry>,
     requests: Family<ApiLabels, Counter>,
     request_seconds: Family<ApiLabels, Histogram>,
@@ -82,6 +86,7 @@ impl Metrics {
     pub(crate) fn new() -> Metrics {
         let metrics = Metrics {
             groups: GroupMetrics::default(),
+            cleaner: CleanerMetrics::default(),
             registry: Mutex::new(Registry::with_prefix("dohle")),
             requests: Family::default(),
             // 50 microseconds to 26 seconds.
@@ -140,6 +145,7 @@ impl Metrics {
         );
         registry.register("log_size_bytes", "Size of a topic's logs on this broker", self.log_bytes.clone());
         self.groups.register(&mut registry);
+        self.cleaner.register(&mut registry);
         registry.register("flush_policy", "1 for the flush policy that a topic has", self.flush_policy.clone());
     }
 
@@ -213,6 +219,7 @@ impl Metrics {
                 .set(1);
         }
         self.groups.set(&gauges.groups);
+        self.cleaner.set(&gauges.cleaner);
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &registry)?;
         Ok(text)

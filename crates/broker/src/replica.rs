@@ -2,6 +2,8 @@
 
 pub(crate) mod ack_ticket;
 pub(crate) mod cell;
+pub(crate) mod cleaner;
+pub(crate) mod cleaner_queue;
 pub(crate) mod fetch_pass;
 pub(crate) mod fetch_wait;
 pub(crate) mod housekeeping;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use dohle_protocol::id::{BrokerId, Offset, PartitionIndex, TopicId, uuid_to_base64};
+use parking_lot::Mutex;
 use uuid::Uuid;
 
 use crate::checkpoint::{self, OffsetCheckpoint};
@@ -19,6 +20,7 @@ const CLEAN_SHUTDOWN: &str = ".kafka_cleanshutdown";
 const RECOVERY_POINTS: &str = "recovery-point-offset-checkpoint";
 const LOG_STARTS: &str = "log-start-offset-checkpoint";
 const HIGH_WATERMARKS: &str = "replication-offset-checkpoint";
+const CLEANED: &str = "cleaner-offset-checkpoint";
 /// The metadata log lives in the directory, but belongs to the quorum.
 const METADATA_LOG_DIR: &str = "__cluster_metadata-0";
 const DELETE_SUFFIX: &str = "-delete";
@@ -34,6 +36,8 @@ pub struct LogDir {
     meta: MetaProperties,
     clean_shutdown: bool,
     logs: Vec<FoundLog>,
+    /// What the cleaner's checkpoint holds, as far as it is known: it changes seldom, and is written only then.
+    cleaned: Mutex<Vec<u8>>,
     _lock: LockGuard,
 }
 
@@ -54,6 +58,22 @@ pub struct FoundLog {
     pub open_state: OpenState,
     /// From the checkpoint; zero if unknown. May lie beyond the end of the log after a crash.
     pub high_watermark: Offset,
+    /// Up to where the log has been cleaned.
+    pub cleaned_to: Option<Offset>,
+}
+
+impl FoundLog {
+    /// What the checkpoints record about it, to be recorded again.
+    pub fn positions(&self) -> LogPositions {
+        LogPositions {
+            topic: Arc::clone(&self.identity.topic),
+            partition: self.identity.partition,
+            recovery_point: self.open_state.recovery_point,
+            log_start: self.open_state.log_start.unwrap_or_default(),
+            high_watermark: self.high_watermark,
+            cleaned_to: self.cleaned_to,
+        }
+    }
 }
 
 /// What the checkpoints record about one log.
@@ -64,6 +84,7 @@ pub struct LogPositions {
     pub recovery_point: Offset,
     pub log_start: Offset,
     pub high_watermark: Offset,
+    pub cleaned_to: Option<Offset>,
 }
 
 /// Why a log directory cannot be used.
@@ -111,6 +132,7 @@ impl LogDir {
             meta,
             clean_shutdown,
             logs,
+            cleaned: Mutex::default(),
             _lock: LockGuard(lock),
         })
     }
@@ -138,7 +160,7 @@ impl LogDir {
         self.path.join(format!("{topic}-{partition}"))
     }
 
-    /// Replaces the three checkpoints durably. Logs that are not named are forgotten.
+    /// Replaces the checkpoints durably. Logs that are not named are forgotten.
     pub fn write_checkpoints(&self, logs: &[LogPositions]) -> io::Result<()> {
         let write = |name: &str, offset: fn(&LogPositions) -> Offset| {
             let text = checkpoint::encode_offsets(logs.iter().map(|log| (&*log.topic, log.partition, offset(log))));
@@ -146,7 +168,18 @@ impl LogDir {
         };
         write(RECOVERY_POINTS, |log| log.recovery_point)?;
         write(LOG_STARTS, |log| log.log_start)?;
-        write(HIGH_WATERMARKS, |log| log.high_watermark)
+        write(HIGH_WATERMARKS, |log| log.high_watermark)?;
+        let cleaned: Vec<_> = logs
+            .iter()
+            .filter_map(|log| Some((&*log.topic, log.partition, log.cleaned_to?)))
+            .collect();
+        let text = checkpoint::encode_offsets(cleaned.into_iter());
+        let mut written = self.cleaned.lock();
+        if *written != text {
+            self.disk.replace(&self.path.join(CLEANED), &text)?;
+            *written = text;
+        }
+        Ok(())
     }
 
     /// Makes everything durable and says so with the marker. All logs have been closed before ([`crate::PartitionLog::close_clean`]).
@@ -260,6 +293,7 @@ fn take_clean_shutdown_marker(disk: &dyn Disk, path: &Path) -> io::Result<bool> 
 fn find_logs(disk: &dyn Disk, path: &Path, entries: Vec<DirEntry>, clean_shutdown: bool) -> Vec<FoundLog> {
     let read = |name: &str| checkpoint::read_offsets(disk, &path.join(name));
     let (recovery_points, log_starts, high_watermarks) = (read(RECOVERY_POINTS), read(LOG_STARTS), read(HIGH_WATERMARKS));
+    let cleaned = read(CLEANED);
     let mut logs = Vec::new();
     for entry in entries {
         let dir = path.join(&entry.name);
@@ -293,6 +327,7 @@ fn find_logs(disk: &dyn Disk, path: &Path, entries: Vec<DirEntry>, clean_shutdow
                 log_start: offset(&log_starts),
             },
             high_watermark: offset(&high_watermarks).unwrap_or_default(),
+            cleaned_to: offset(&cleaned),
         });
     }
     logs

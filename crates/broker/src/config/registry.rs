@@ -113,6 +113,47 @@ pub(crate) const BROKER_KEYS: &[ConfigKey] = &[
          while the quorum has one voter.",
     ),
     key(
+        "log.cleaner.backoff.ms",
+        ConfigKind::long_from(0),
+        Some("15000"),
+        "How long the cleaner waits after a segment of a compacted log was closed, before it looks whether the log is dirty enough.",
+    )
+    .dynamic(Dynamic::ClusterWide),
+    key(
+        "log.cleaner.dedupe.buffer.size",
+        ConfigKind::long_from(1024),
+        Some("134217728"),
+        "Most bytes of memory for the keys of the logs that are being cleaned, 24 for each key; taken when needed. All threads share it.",
+    )
+    .dynamic(Dynamic::ClusterWide),
+    key(
+        "log.cleaner.enable",
+        Boolean,
+        Some("true"),
+        "Whether logs with cleanup.policy=compact are compacted. Without it they grow for ever.",
+    ),
+    key(
+        "log.cleaner.io.buffer.load.factor",
+        ConfigKind::Double { min: 0.01, max: 1.0 },
+        Some("0.9"),
+        "How much of log.cleaner.dedupe.buffer.size is filled; the fuller, the slower.",
+    )
+    .dynamic(Dynamic::ClusterWide),
+    key(
+        "log.cleaner.io.max.bytes.per.second",
+        ConfigKind::Double { min: 1.0, max: f64::MAX },
+        Some("1.7976931348623157E308"),
+        "The cleaner reads and writes no more than this, on average.",
+    )
+    .dynamic(Dynamic::ClusterWide),
+    key(
+        "log.cleaner.threads",
+        ConfigKind::int_from(1),
+        Some("1"),
+        "How many logs are cleaned at one time.",
+    )
+    .dynamic(Dynamic::ClusterWide),
+    key(
         "log.dir",
         Text,
         Some("./dohle-data"),

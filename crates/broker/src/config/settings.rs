@@ -67,6 +67,18 @@ pub(crate) struct Settings {
     pub(crate) retention_check_interval: Duration,
     pub(crate) checkpoint_interval: Duration,
     pub(crate) groups: GroupSettings,
+    pub(crate) cleaner: CleanerSettings,
+}
+
+/// Keys of compaction.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CleanerSettings {
+    pub(crate) enabled: bool,
+    pub(crate) threads: usize,
+    pub(crate) backoff: Duration,
+    pub(crate) key_bytes_max: usize,
+    pub(crate) load_factor: f64,
+    pub(crate) bytes_per_second_max: f64,
 }
 
 /// Keys of consumer groups and of the topic that holds them.
@@ -102,6 +114,7 @@ impl Settings {
         };
         let boolean = |name: &str| value(name).as_bool().expect("a boolean");
         let number = |name: &str| value(name).as_long().expect("a number");
+        let ratio = |name: &str| value(name).as_double().expect("a number");
         let size = |name: &str| usize::try_from(number(name)).unwrap_or_default();
         let milliseconds = |name: &str| Duration::from_millis(u64::try_from(number(name)).unwrap_or_default());
         Settings {
@@ -118,6 +131,14 @@ impl Settings {
             producer_id_expiration: milliseconds("producer.id.expiration.ms"),
             retention_check_interval: milliseconds("log.retention.check.interval.ms"),
             checkpoint_interval: milliseconds("log.flush.offset.checkpoint.interval.ms"),
+            cleaner: CleanerSettings {
+                enabled: boolean("log.cleaner.enable"),
+                threads: size("log.cleaner.threads"),
+                backoff: milliseconds("log.cleaner.backoff.ms"),
+                key_bytes_max: size("log.cleaner.dedupe.buffer.size"),
+                load_factor: ratio("log.cleaner.io.buffer.load.factor"),
+                bytes_per_second_max: ratio("log.cleaner.io.max.bytes.per.second"),
+            },
             groups: GroupSettings {
                 session_timeout_ms_min: number("group.min.session.timeout.ms") as i32,
                 session_timeout_ms_max: number("group.max.session.timeout.ms") as i32,

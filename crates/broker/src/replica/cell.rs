@@ -3,6 +3,8 @@
 //! The lock is held for computations and for writes to the page cache, never across an `await` or a sync. What a change means for others
 //! (a sync to ask for, replies to send) comes out as effects, and is carried out after the lock has been released.
 
+mod cleaning;
+
 use std::io;
 use std::ops::{Deref, DerefMut};
 use std::path::PathBuf;
@@ -23,12 +25,15 @@ use crate::clock;
 use crate::limits;
 use crate::metrics::Metrics;
 use crate::replica::ack_ticket::AckTicket;
+use crate::replica::cleaner_queue::CleanerQueue;
 use crate::replica::fetch_wait::FetchTicket;
 use crate::replica::log_directory::LogDirectory;
 use crate::replica::partition_view::{Isolation, PartitionView};
 use crate::replica::schedule::{Schedule, Task};
 use crate::replica::tail_cache::{TailBudget, TailCache, TailRead};
 use crate::replica::topic_settings::{FlushPolicy, TopicSettings};
+
+use cleaning::CleaningNotes;
 
 type Effect = dohle_replication::Effect<AckTicket, FetchTicket>;
 
@@ -37,6 +42,7 @@ type Effect = dohle_replication::Effect<AckTicket, FetchTicket>;
 pub(crate) struct CellServices {
     pub(crate) me: BrokerId,
     pub(crate) schedule: Schedule,
+    pub(crate) cleaner: CleanerQueue,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) tail_budget: Arc<TailBudget>,
     pub(crate) checkpoint_interval: std::time::Duration,
@@ -49,6 +55,7 @@ pub(crate) struct Cell {
     pub(crate) directory: Arc<LogDirectory>,
     services: Arc<CellServices>,
     sync_state: SyncState,
+    cleaning: CleaningNotes,
     replica: Mutex<Replica>,
 }
 
@@ -111,6 +118,7 @@ impl Cell {
             directory,
             services,
             sync_state: SyncState::default(),
+            cleaning: CleaningNotes::default(),
             replica: Mutex::new(replica),
         }
     }
@@ -143,6 +151,9 @@ impl Cell {
             effects
         };
         self.carry_out(effects);
+        if settings.log.compact {
+            self.services.cleaner.add(Arc::downgrade(self));
+        }
     }
 
     /// Appends one batch. If its acknowledgement has to wait, a ticket is taken and parked; the second value says so.
@@ -188,7 +199,11 @@ impl Cell {
         if is_parked {
             replica.role.park_produce(end, ticket());
         }
+        let is_compacted = replica.log.config().compact;
         drop(replica);
+        if info.rolled && is_compacted {
+            self.services.cleaner.add(Arc::downgrade(self));
+        }
         if info.rolled {
             effects.push(Effect::Sync);
             // Damage below the recovery point is damage, not the torn end of a log, and cuts nothing off.
@@ -316,6 +331,7 @@ impl Cell {
             recovery_point: replica.log.recovery_point(),
             log_start: replica.log.log_start_offset(),
             high_watermark,
+            cleaned_to: replica.log.cleaned_to(),
         }
     }
 
@@ -332,6 +348,9 @@ impl Cell {
             Ok(_) => self.plan_checkpoint(),
             Err(error) => tracing::warn!(topic = %self.topic, partition = self.partition.0, "retention: {error}"),
         }
+        let removable = replica.log.take_removable_files(now_ms);
+        drop(replica);
+        removable.remove();
     }
 
     /// The interval of the flush policy is over.

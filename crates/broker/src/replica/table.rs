@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use dohle_protocol::ErrorCode;
 use dohle_protocol::id::{PartitionIndex, TopicId};
 use dohle_replication::Assignment;
-use dohle_storage::{Disk, FoundLog, LogIdentity, LogPositions, OpenState, PartitionLog};
+use dohle_storage::{Disk, FoundLog, LogIdentity, LogPositions, OpenState, PartitionLog, SharedLog};
 use parking_lot::{Mutex, RwLock};
 use tokio::time::Instant;
 
@@ -73,6 +73,8 @@ pub(crate) struct ReplicaTable {
     missing_directories: Vec<PathBuf>,
     /// Logs that were found at the start and are not open yet.
     found: Mutex<HashMap<(Arc<str>, PartitionIndex), Found>>,
+    /// Logs that could not be opened. What the checkpoints say of them is kept for the next start.
+    unopened: Mutex<Vec<Found>>,
     topics: RwLock<Topics>,
 }
 
@@ -108,6 +110,7 @@ impl ReplicaTable {
             directories: online,
             missing_directories,
             found: Mutex::new(found),
+            unopened: Mutex::default(),
             topics,
         }
     }
@@ -190,6 +193,13 @@ impl ReplicaTable {
             topics.by_name.remove(&topic.name);
             topic
         };
+        for (_, directory) in self
+            .unopened
+            .lock()
+            .extract_if(.., |(found, _)| found.identity.topic == removed.name)
+        {
+            directory.checkpoint_is_wrong();
+        }
         for cell in removed.cells() {
             let delay_ms = u64::try_from(cell.inspect(|log| log.config().file_delete_delay_ms)).unwrap_or_default();
             match cell.delete() {
@@ -214,14 +224,16 @@ impl ReplicaTable {
         }
     }
 
-    /// What the checkpoints of a directory record.
+    /// What the checkpoints of a directory record: first of the logs that are open.
     fn positions(&self, directory: &Arc<LogDirectory>) -> Vec<LogPositions> {
         let topics = self.topics();
         let cells = topics.iter().flat_map(|topic| topic.cells());
-        cells
+        let online = cells
             .filter(|cell| Arc::ptr_eq(&cell.directory, directory))
-            .map(|cell| cell.positions())
-            .collect()
+            .map(|cell| cell.positions());
+        let unopened = self.unopened.lock();
+        let others = unopened.iter().filter(|(_, other)| Arc::ptr_eq(other, directory));
+        online.chain(others.map(|(found, _)| found.positions())).collect()
     }
 
     /// Closes every log, and says in each directory that this was done. Blocks.
@@ -230,7 +242,11 @@ impl ReplicaTable {
         for directory in &self.directories {
             // Before the roles are given up, and the high watermarks with them.
             let mut positions = self.positions(directory);
-            let mut is_clean = !directory.is_offline();
+            // A log that was not opened is as it was found.
+            let unopened = self.unopened.lock();
+            let mut unchecked = unopened.iter().filter(|(found, _)| !found.open_state.clean_shutdown);
+            let mut is_clean = !directory.is_offline() && !unchecked.any(|(_, other)| Arc::ptr_eq(other, directory));
+            drop(unopened);
             let cells = topics
                 .iter()
                 .flat_map(|topic| topic.cells())
@@ -331,33 +347,53 @@ impl ReplicaTable {
             partition,
             topic_id: assignment.id,
         };
-        let (directory, dir, state) = match self.take_found(assignment, partition, at_start)? {
-            Some((found, directory)) => (directory, found.dir, found.open_state),
-            None => {
-                if let (true, Some(missing)) = (at_start, self.missing_directories.first()) {
-                    return Err(format!("it is in no directory that works, so perhaps in {}", missing.display()));
-                }
-                let directory = self.least_loaded().ok_or("no log directory works")?;
-                let dir = directory.files().partition_dir(&assignment.name, partition);
-                // Not a log, or it would have been found: a symbolic link, say, which could lead anywhere.
-                if !matches!(directory.disk().len(&dir), Ok(None)) {
-                    return Err(format!("something else is in the place of {}", dir.display()));
-                }
-                (directory, dir, OpenState::default())
-            }
+        let Some((found, directory)) = self.take_found(assignment, partition, at_start)? else {
+            let (dir, directory) = self.place_for(assignment, partition, at_start)?;
+            return self.open_in(dir, directory, identity, OpenState::default(), assignment);
         };
+        let opened = self.open_in(found.dir.clone(), Arc::clone(&directory), identity, found.open_state, assignment);
+        match &opened {
+            Ok(cell) => cell.with_log(|log| log.set_cleaned_to(found.cleaned_to)),
+            Err(_) => self.unopened.lock().push((found, directory)),
+        }
+        opened
+    }
+
+    /// Where a new log goes.
+    fn place_for(
+        &self,
+        assignment: &TopicAssignment,
+        partition: PartitionIndex,
+        at_start: bool,
+    ) -> Result<(PathBuf, Arc<LogDirectory>), String> {
+        if let (true, Some(missing)) = (at_start, self.missing_directories.first()) {
+            return Err(format!("it is in no directory that works, so perhaps in {}", missing.display()));
+        }
+        let directory = self.least_loaded().ok_or("no log directory works")?;
+        let dir = directory.files().partition_dir(&assignment.name, partition);
+        // Not a log, or it would have been found: a symbolic link, say, which could lead anywhere.
+        if !matches!(directory.disk().len(&dir), Ok(None)) {
+            return Err(format!("something else is in the place of {}", dir.display()));
+        }
+        Ok((dir, directory))
+    }
+
+    fn open_in(
+        &self,
+        dir: PathBuf,
+        directory: Arc<LogDirectory>,
+        identity: LogIdentity,
+        state: OpenState,
+        assignment: &TopicAssignment,
+    ) -> Result<Arc<Cell>, String> {
         let disk: Arc<dyn Disk> = Arc::clone(directory.disk());
         let config = Arc::clone(&assignment.settings.log);
         let log = PartitionLog::open(disk, dir, identity, config, state, clock::now_ms()).map_err(|error| error.to_string())?;
         if log.recovery_point() < state.recovery_point {
             directory.checkpoint_is_wrong();
         }
-        Ok(Arc::new(Cell::new(
-            log,
-            directory,
-            Arc::clone(&self.services),
-            assignment.settings.flush,
-        )))
+        let (services, flush) = (Arc::clone(&self.services), assignment.settings.flush);
+        Ok(Arc::new(Cell::new(log, directory, services, flush)))
     }
 
     /// The log that was found for a partition at the start. One of another incarnation of the topic is put aside, and so is one of which

@@ -207,6 +207,7 @@ impl fmt::Display for ConfigKind {
             ConfigKind::Boolean => f.write_str("true or false"),
             ConfigKind::Int { min, max } => whole_number(f, (*min).into(), (*max).into(), i32::MAX.into()),
             ConfigKind::Long { min, max } => whole_number(f, *min, *max, i64::MAX),
+            ConfigKind::Double { min, max: f64::MAX } => write!(f, "a number from {min}"),
             ConfigKind::Double { min, max } => write!(f, "a number from {min} to {max}"),
             ConfigKind::String => f.write_str("text"),
             ConfigKind::Password => f.write_str("a secret"),

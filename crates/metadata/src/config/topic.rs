@@ -35,7 +35,6 @@ const NOT_NEGATIVE_LONG: ConfigKind = ConfigKind::long_from(0);
 const LONG_MAX: &str = "9223372036854775807";
 const WEEK_MS: &str = "604800000";
 
-const NOT_COMPACTED: Support = Support::Accepted("logs are not compacted yet");
 const ONE_REPLICA: Support = Support::Accepted("a partition has one replica yet");
 const NO_REMOTE_STORAGE: Support = Support::Accepted("there is no remote storage; switching it on is refused");
 
@@ -54,7 +53,7 @@ macro_rules! topic_keys {
 
 topic_keys! {
     "cleanup.policy", ConfigKind::EnumList(&["compact", "delete"]), "delete", ["log.cleanup.policy"], Support::ActedOn,
-    "What happens to old records: `delete` removes whole segments by age and size, `compact` will keep the last record of each key (every record must have one; logs are not compacted yet). With neither, everything is kept.";
+    "What happens to old records: `delete` removes whole segments by age and size, `compact` keeps the last record of each key (every record must have one). With neither, everything is kept.";
     "compression.gzip.level", ConfigKind::Int { min: -1, max: 9 }, "-1", ["compression.gzip.level"], Support::ActedOn,
     "Level at which the broker compresses if `compression.type` is `gzip`: 1 to 9, or -1 for the default of the codec.";
     "compression.lz4.level", ConfigKind::Int { min: 1, max: 17 }, "9", ["compression.lz4.level"],
@@ -65,8 +64,8 @@ topic_keys! {
     "Codec of the batches in the log; `producer` keeps what the producer chose.";
     "compression.zstd.level", ConfigKind::Int { min: -131_072, max: 22 }, "3", ["compression.zstd.level"], Support::ActedOn,
     "Level at which the broker compresses if `compression.type` is `zstd`.";
-    "delete.retention.ms", NOT_NEGATIVE_LONG, "86400000", ["log.cleaner.delete.retention.ms"], NOT_COMPACTED,
-    "How long a compacted log shows that a key was deleted.";
+    "delete.retention.ms", NOT_NEGATIVE_LONG, "86400000", ["log.cleaner.delete.retention.ms"], Support::ActedOn,
+    "How long a compacted log shows that a key was deleted, from when the tombstone is first cleaned.";
     "file.delete.delay.ms", NOT_NEGATIVE_LONG, "60000", ["log.segment.delete.delay.ms"], Support::ActedOn,
     "How long the file of a deleted segment stays, for readers that are in the middle of it.";
     "flush.messages", POSITIVE_LONG, LONG_MAX, ["log.flush.interval.messages"], Support::ActedOn,
@@ -85,8 +84,8 @@ topic_keys! {
     "With remote storage: how much of a partition stays on the broker's disk; -2 takes `retention.bytes`.";
     "local.retention.ms", ConfigKind::long_from(-2), "-2", ["log.local.retention.ms"], NO_REMOTE_STORAGE,
     "With remote storage: how long a segment stays on the broker's disk; -2 takes `retention.ms`.";
-    "max.compaction.lag.ms", POSITIVE_LONG, LONG_MAX, ["log.cleaner.max.compaction.lag.ms"], NOT_COMPACTED,
-    "A record is compacted at the latest when it is this old.";
+    "max.compaction.lag.ms", POSITIVE_LONG, LONG_MAX, ["log.cleaner.max.compaction.lag.ms"], Support::ActedOn,
+    "A record of a compacted log is cleaned at the latest when it is this old, as soon as its segment is closed; a segment is closed by the first record that comes after this time.";
     "max.message.bytes", ConfigKind::int_from(0), "1048588", ["message.max.bytes"], Support::ActedOn,
     "Largest batch of records that is accepted, as it is written to the log (compressed).";
     "message.downconversion.enable", ConfigKind::Boolean, "true", ["log.message.downconversion.enable"],
@@ -99,9 +98,9 @@ topic_keys! {
     "message.timestamp.type", ConfigKind::Enum(&["CreateTime", "LogAppendTime"]), "CreateTime", ["log.message.timestamp.type"],
     Support::ActedOn,
     "Whether a record has the time that its producer gave it, or the time at which it was appended.";
-    "min.cleanable.dirty.ratio", ConfigKind::Double { min: 0.0, max: 1.0 }, "0.5", ["log.cleaner.min.cleanable.ratio"], NOT_COMPACTED,
-    "A log is compacted when this part of it has not been compacted yet.";
-    "min.compaction.lag.ms", NOT_NEGATIVE_LONG, "0", ["log.cleaner.min.compaction.lag.ms"], NOT_COMPACTED,
+    "min.cleanable.dirty.ratio", ConfigKind::Double { min: 0.0, max: 1.0 }, "0.5", ["log.cleaner.min.cleanable.ratio"], Support::ActedOn,
+    "A log is compacted when more than this part of its closed segments has not been compacted yet.";
+    "min.compaction.lag.ms", NOT_NEGATIVE_LONG, "0", ["log.cleaner.min.compaction.lag.ms"], Support::ActedOn,
     "A record is not compacted before it is this old.";
     "min.insync.replicas", ConfigKind::int_from(1), "1", ["min.insync.replicas"], Support::ActedOn,
     "Writes with acks=all are refused while fewer replicas than this are in sync.";

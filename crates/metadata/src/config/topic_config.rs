@@ -47,12 +47,16 @@ pub struct TopicConfig {
     pub compact: bool,
     pub delete: bool,
     pub compression: TopicCompression,
+    pub delete_retention_ms: i64,
     pub file_delete_delay_ms: i64,
     pub flush_messages: i64,
     pub flush_ms: i64,
     pub flush_policy: FlushPolicy,
     pub index_interval_bytes: i32,
+    pub max_compaction_lag_ms: i64,
     pub max_message_bytes: i32,
+    pub min_cleanable_dirty_ratio: f64,
+    pub min_compaction_lag_ms: i64,
     pub timestamp_after_max_ms: i64,
     pub timestamp_before_max_ms: i64,
     pub timestamp_type: TimestampType,
@@ -92,12 +96,16 @@ impl TopicConfig {
             compact: has_policy("compact"),
             delete: has_policy("delete"),
             compression: values.compression(),
+            delete_retention_ms: values.long("delete.retention.ms"),
             file_delete_delay_ms: values.long("file.delete.delay.ms"),
             flush_messages: values.long("flush.messages"),
             flush_ms: values.long("flush.ms"),
             flush_policy: values.flush_policy(),
             index_interval_bytes: values.int("index.interval.bytes"),
+            max_compaction_lag_ms: values.long("max.compaction.lag.ms"),
             max_message_bytes: values.int("max.message.bytes"),
+            min_cleanable_dirty_ratio: values.double("min.cleanable.dirty.ratio"),
+            min_compaction_lag_ms: values.long("min.compaction.lag.ms"),
             timestamp_after_max_ms: values.long("message.timestamp.after.max.ms"),
             timestamp_before_max_ms: values.long("message.timestamp.before.max.ms"),
             timestamp_type: values.timestamp_type(),
@@ -169,6 +177,10 @@ impl Resolved<'_> {
 
     fn int(&self, name: &str) -> i32 {
         self.get(name).as_int().expect("the key is of type int")
+    }
+
+    fn double(&self, name: &str) -> f64 {
+        self.get(name).as_double().expect("the key is of type double")
     }
 
     fn text(&self, name: &str) -> String {

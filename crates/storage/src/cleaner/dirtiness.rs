@@ -17,8 +17,8 @@ pub struct Dirtiness {
     pub dirty_bytes: u64,
     /// For how long a dirty record has been older than `max.compaction.lag.ms`; negative: how long until then. `None` = no dirty segment.
     pub overdue_ms: Option<i64>,
-    /// When the segment that is too young for now has waited for `min.compaction.lag.ms`.
-    pub ripe_at_ms: Option<i64>,
+    /// How long the segment that is too young for now has to wait for `min.compaction.lag.ms` to be over.
+    pub ripe_in_ms: Option<i64>,
     /// A closed segment is not durable, not replicated, or holds an open transaction: worth a look before long.
     pub is_held_up: bool,
 }
@@ -53,7 +53,7 @@ impl PartitionLog {
             clean_bytes: 0,
             dirty_bytes: 0,
             overdue_ms: None,
-            ripe_at_ms: None,
+            ripe_in_ms: None,
             is_held_up: false,
         };
         let mut is_open = true;
@@ -70,10 +70,10 @@ impl PartitionLog {
             }
             if is_open && is_dirty && min_lag_ms > 0 {
                 let newest = self.of_segment(segment, Segment::newest)?.map_or(0, |(timestamp, _)| timestamp);
-                let ripe_at_ms = newest.saturating_add(min_lag_ms);
-                if ripe_at_ms > now_ms {
+                let ripe_in_ms = newest.saturating_add(min_lag_ms).saturating_sub(now_ms);
+                if ripe_in_ms > 0 {
                     is_open = false;
-                    found.ripe_at_ms = Some(ripe_at_ms);
+                    found.ripe_in_ms = Some(ripe_in_ms);
                 }
             }
             if !is_open {

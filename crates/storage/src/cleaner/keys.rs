@@ -27,8 +27,8 @@ impl Keys {
     pub(crate) fn new(limits: CleanerLimits, begin: Offset, keys_expected: u64) -> Keys {
         let load_factor = limits.load_factor.clamp(0.01, 1.0);
         let slots_max = (limits.key_bytes_max / SLOT_BYTES).max(1);
-        let slots_wanted = (keys_expected as f64 / load_factor) as usize + 1;
-        let slots = slots_max.min(slots_wanted);
+        let slots_wanted = (keys_expected as f64 / load_factor) as usize;
+        let slots = slots_max.min(slots_wanted.saturating_add(1));
         Keys {
             slots: vec![[0; 3]; slots],
             keys: 0,

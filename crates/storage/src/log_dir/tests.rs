@@ -86,6 +86,7 @@ fn logs_are_found_with_their_checkpoints() {
         recovery_point: Offset(offset),
         log_start: Offset(offset / 2),
         high_watermark: Offset(offset + 1),
+        cleaned_to: (partition > 0).then_some(Offset(offset - 1)),
     };
     dir.write_checkpoints(&[positions("with-dash", 12, 20), positions("gone", 0, 4)])
         .unwrap();
@@ -107,6 +108,8 @@ fn logs_are_found_with_their_checkpoints() {
     };
     assert_eq!((log.open_state, log.high_watermark), (state, Offset(21)));
     assert_eq!(logs[0].open_state, OpenState::default());
+    assert_eq!((log.cleaned_to, logs[0].cleaned_to), (Some(Offset(19)), None));
+    assert_eq!(disk.read(&Path::new(PATH).join(CLEANED)).unwrap(), b"0\n1\nwith-dash 12 19\n");
     assert_eq!(
         disk.read(&Path::new(PATH).join(RECOVERY_POINTS)).unwrap(),
         b"0\n2\nwith-dash 12 20\ngone 0 4\n"
