@@ -1,5 +1,6 @@
 //! `dohle console-consumer`: prints records of a topic until told to stop.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
@@ -9,7 +10,8 @@ use std::time::Duration;
 
 use clap::Parser;
 use dohle_client::consumer::StartAt;
-use dohle_client::{Admin, Consumer, ConsumerConfig, Properties, TopicPartition};
+use dohle_client::{Consumer, ConsumerConfig, ConsumerRecord, Properties, TopicPartition};
+use rand::RngExt;
 use tokio::time::Instant;
 
 use crate::arguments::{UsageError, run_tool, usage};
@@ -22,8 +24,8 @@ mod formatter;
 
 use formatter::Formatter;
 
-pub(crate) const NO_GROUPS: &str =
-    "Consumer groups are not available yet: leave out the group, all partitions of the topic (or the one given with --partition) are read.";
+/// How long the last commit and the leave of the group may take.
+const CLOSE_WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// Read data from topics and print it to standard output.
 #[derive(Debug, Parser)]
@@ -86,8 +88,8 @@ struct ConsumerArgs {
     /// Property file with settings of the consumer
     #[arg(long = "command-config", visible_alias = "consumer.config", value_name = "FILE")]
     command_config: Option<PathBuf>,
-    /// Consumer groups are not available yet
-    #[arg(long)]
+    /// The consumer group to join; one of its own, whose offsets are not committed, if it is not given
+    #[arg(long, value_name = "ID")]
     group: Option<String>,
     /// Accepted for compatibility
     #[arg(long, hide = true)]
@@ -118,6 +120,13 @@ fn consume(args: &ConsumerArgs) -> anyhow::Result<ExitCode> {
             }
             outcome => outcome,
         };
+        // Who wants to stop at once signals again.
+        tokio::select! {
+            closed = consumer.close(CLOSE_WAIT_MAX) => if let Err(error) = closed {
+                let _ = writeln!(std::io::stderr(), "The group was not left in order: {error}");
+            },
+            _ = stop_signal() => {}
+        }
         let _ = writeln!(std::io::stderr(), "Processed a total of {printed} messages");
         outcome
     })
@@ -136,14 +145,14 @@ fn check(args: &ConsumerArgs) -> anyhow::Result<()> {
     if args.partition.is_none() && args.offset.is_some() {
         return usage("The partition is required when offset is specified.");
     }
-    anyhow::ensure!(args.group.is_none(), NO_GROUPS);
     Ok(())
 }
 
 fn consumer_config(args: &ConsumerArgs) -> anyhow::Result<ConsumerConfig> {
     let mut properties = properties_of(args.command_config.as_ref())?;
+    let in_file = properties.get("group.id").map(str::to_owned);
     properties.add_pairs(&args.consumer_property)?;
-    anyhow::ensure!(properties.remove("group.id").is_none(), NO_GROUPS);
+    set_group(args, in_file, &mut properties)?;
     match properties.get("auto.offset.reset") {
         Some(reset) if args.from_beginning && reset != "earliest" => {
             anyhow::bail!("Can't simultaneously specify --from-beginning and 'auto.offset.reset={reset}', please remove one option");
@@ -157,6 +166,31 @@ fn consumer_config(args: &ConsumerArgs) -> anyhow::Result<ConsumerConfig> {
         properties.set("isolation.level", level.as_str());
     }
     Ok(ConsumerConfig::from_properties(&properties)?)
+}
+
+/// A group may be given in several places, if it is the same. One that was not given is used this once: nobody needs its offsets.
+fn set_group(args: &ConsumerArgs, in_file: Option<String>, properties: &mut Properties) -> anyhow::Result<()> {
+    let as_property = properties.get("group.id").map(str::to_owned);
+    let given: BTreeSet<String> = [args.group.clone(), in_file, as_property].into_iter().flatten().collect();
+    if given.len() > 1 {
+        let ids: Vec<String> = given.iter().map(|id| format!("'{id}'")).collect();
+        return usage(format!(
+            "The group ids provided in different places (directly using '--group', via '--consumer-property', or via '--command-config') do \
+             not match. Detected group ids: {}",
+            ids.join(", ")
+        ));
+    }
+    if !given.is_empty() && args.partition.is_some() {
+        return usage("Options group and partition cannot be specified together.");
+    }
+    match given.into_iter().next() {
+        Some(id) => properties.set("group.id", id),
+        None => {
+            properties.set("group.id", format!("console-consumer-{}", rand::rng().random_range(0..100_000)));
+            properties.set_default("enable.auto.commit", "false");
+        }
+    }
+    Ok(())
 }
 
 fn formatter(args: &ConsumerArgs) -> anyhow::Result<Formatter> {
@@ -202,8 +236,7 @@ async fn print_records(
     let records_max = args.max_messages.and_then(|count| u64::try_from(count).ok()).unwrap_or(u64::MAX);
     let mut out = stdout();
     let mut last_record = Instant::now();
-    let partitions = partitions_to_read(consumer, args, timeout).await?;
-    consumer.assign(partitions.into_iter().map(|tp| (tp, start)));
+    begin(consumer, args, start, timeout).await?;
     while *printed < records_max {
         let records = consumer.poll(timeout.unwrap_or(Duration::from_secs(3600))).await?;
         if records.is_empty() {
@@ -217,56 +250,71 @@ async fn print_records(
             continue;
         }
         last_record = Instant::now();
-        for record in records.iter().take(usize::try_from(records_max - *printed).unwrap_or(usize::MAX)) {
-            *printed += 1;
-            match formatter.write(record, &mut out)? {
-                Ok(()) => {}
-                Err(error) if args.skip_message_on_error => eprintln!("Error processing message, skipping this message: {error}"),
-                Err(error) => return Err(error.into()),
-            }
-        }
-        out.flush()?;
+        let mut rest = records.iter();
+        let written = print(&mut rest, args, formatter, records_max, printed, &mut out);
+        give_back(consumer, rest)?;
+        written?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// The assignment: one partition, or all of the topics asked for.
-async fn partitions_to_read(consumer: &Consumer, args: &ConsumerArgs, timeout: Option<Duration>) -> anyhow::Result<Vec<TopicPartition>> {
-    let topics: Vec<Arc<str>> = match (&args.topic, &args.include) {
-        (Some(topic), _) => vec![Arc::from(topic.as_str())],
-        (None, include) => {
-            let pattern = TopicPattern::new(include.as_deref().unwrap_or_default())?;
-            let topics = Admin::new(consumer.cluster().clone()).list_topics().await?;
-            topics
-                .into_iter()
-                .map(|topic| topic.name)
-                .filter(|topic| pattern.matches(topic))
-                .collect()
-        }
-    };
-    let mut partitions = Vec::new();
-    for topic in topics {
-        // Waits for a topic that does not exist yet; most servers create it on this occasion.
-        let metadata = consumer
-            .cluster()
-            .wait_for_topic(&topic, true, timeout.unwrap_or(Duration::MAX / 4))
-            .await?;
-        let known = metadata
-            .topic(&topic)
-            .into_iter()
-            .flat_map(|topic| &topic.partitions)
-            .map(|partition| partition.index);
-        let wanted = known.filter(|index| args.partition.is_none_or(|wanted| wanted == *index));
-        let before = partitions.len();
-        partitions.extend(wanted.map(|index| TopicPartition {
-            topic: topic.clone(),
-            partition: index,
-        }));
-        if let Some(partition) = args.partition.filter(|_| partitions.len() == before) {
-            anyhow::bail!("Topic {topic} has no partition {partition}");
+/// Takes records off `rest` and prints them, up to the greatest number, or one that cannot be printed.
+fn print<'a>(
+    rest: &mut impl Iterator<Item = &'a ConsumerRecord>,
+    args: &ConsumerArgs,
+    formatter: &Formatter,
+    records_max: u64,
+    printed: &mut u64,
+    out: &mut impl Write,
+) -> anyhow::Result<()> {
+    while *printed < records_max {
+        let Some(record) = rest.next() else { break };
+        *printed += 1;
+        match formatter.write(record, out)? {
+            Ok(()) => {}
+            Err(error) if args.skip_message_on_error => eprintln!("Error processing message, skipping this message: {error}"),
+            Err(error) => return Err(error.into()),
         }
     }
-    Ok(partitions)
+    Ok(out.flush()?)
+}
+
+/// What was received and not printed does not count as read: the group's next member begins with it.
+fn give_back<'a>(consumer: &mut Consumer, rest: impl Iterator<Item = &'a ConsumerRecord>) -> anyhow::Result<()> {
+    let mut firsts: BTreeMap<TopicPartition, i64> = BTreeMap::new();
+    for record in rest {
+        let tp = TopicPartition {
+            topic: record.topic.clone(),
+            partition: record.partition,
+        };
+        firsts.entry(tp).or_insert(record.offset);
+    }
+    for (tp, offset) in firsts {
+        consumer.seek(&tp, StartAt::Offset(offset))?;
+    }
+    Ok(())
+}
+
+/// One partition from where it was told to begin, or the group's share of the topics.
+async fn begin(consumer: &mut Consumer, args: &ConsumerArgs, start: StartAt, timeout: Option<Duration>) -> anyhow::Result<()> {
+    match (&args.topic, &args.include, args.partition) {
+        (Some(topic), _, Some(partition)) => {
+            let topic: Arc<str> = Arc::from(topic.as_str());
+            // Waits for a topic that does not exist yet; most servers create it on this occasion.
+            let wait_max = timeout.unwrap_or(Duration::MAX / 4);
+            let metadata = consumer.cluster().wait_for_topic(&topic, true, wait_max).await?;
+            let known = metadata.topic(&topic).into_iter().flat_map(|topic| &topic.partitions);
+            let exists = known.into_iter().any(|known| known.index == partition);
+            anyhow::ensure!(exists, "Topic {topic} has no partition {partition}");
+            consumer.assign([(TopicPartition { topic, partition }, start)]);
+        }
+        (Some(topic), ..) => consumer.subscribe([topic.as_str()])?,
+        (None, include, _) => {
+            let pattern = TopicPattern::new(include.as_deref().unwrap_or_default())?;
+            consumer.subscribe_matching(move |topic| pattern.matches(topic))?;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -302,10 +350,13 @@ mod tests {
             (&["--include", "t", "--partition", "1"], "topic is required"),
             (&["--topic", "t", "--partition", "0", "--offset", "-5"], "'-5' is incorrect"),
             (&["--topic", "t", "--partition", "0", "--offset", "bad"], "'bad' is incorrect"),
-            (&["--topic", "t", "--group", "g"], "groups are not available yet"),
             (
-                &["--topic", "t", "--consumer-property", "group.id=g"],
-                "groups are not available yet",
+                &["--topic", "t", "--group", "g", "--partition", "0"],
+                "group and partition cannot be specified together",
+            ),
+            (
+                &["--topic", "t", "--group", "g", "--consumer-property", "group.id=h"],
+                "Detected group ids: 'g', 'h'",
             ),
             (
                 &[
@@ -321,5 +372,31 @@ mod tests {
             let error = checked(arguments).unwrap_err();
             assert!(error.contains(part), "{arguments:?}: {error}");
         }
+    }
+
+    fn group_of(arguments: &[&str]) -> (String, bool) {
+        let args = ConsumerArgs::try_parse_from([&["consumer", "--topic", "t"], arguments].concat()).unwrap();
+        let group = consumer_config(&args).unwrap().group.unwrap();
+        (group.id, group.auto_commit_interval.is_some())
+    }
+
+    #[test]
+    fn a_group_that_was_not_given_is_random_and_commits_nothing() {
+        let (id, commits) = group_of(&[]);
+        assert!(id.strip_prefix("console-consumer-").unwrap().parse::<u32>().unwrap() < 100_000);
+        assert!(!commits);
+        assert!(group_of(&["--consumer-property", "enable.auto.commit=true"]).1);
+        assert_eq!(group_of(&["--group", "g"]), ("g".to_owned(), true));
+        assert_eq!(
+            group_of(&[
+                "--group",
+                "g",
+                "--consumer-property",
+                "group.id=g",
+                "--consumer-property",
+                "enable.auto.commit=false"
+            ]),
+            ("g".to_owned(), false)
+        );
     }
 }

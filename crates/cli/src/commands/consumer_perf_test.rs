@@ -1,21 +1,24 @@
 //! `dohle consumer-perf-test`: how fast records can be read.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use clap::Parser;
-use dohle_client::consumer::StartAt;
+use dohle_client::consumer::{Offsets, RebalanceListener, StartAt};
 use dohle_client::{Admin, Consumer, ConsumerConfig, TopicPartition};
 
-use super::console_consumer::NO_GROUPS;
 use crate::arguments::{run_tool, usage};
 use crate::connect::{block_on, properties_of};
 use crate::date_format::format_ms;
 use crate::topic_pattern::TopicPattern;
+
+/// How long the last commit and the leave of the group may take.
+const CLOSE_WAIT_MAX: Duration = Duration::from_secs(30);
 
 const NEW_FIELDS: &str = ", rebalance.time.ms, fetch.time.ms, fetch.MB.sec, fetch.nMsg.sec";
 
@@ -70,8 +73,8 @@ struct PerfArgs {
     /// Property file with settings of the consumer
     #[arg(long = "command-config", visible_alias = "consumer.config", value_name = "FILE")]
     command_config: Option<PathBuf>,
-    /// Consumer groups are not available yet
-    #[arg(long)]
+    /// The consumer group to join; without it all partitions are read
+    #[arg(long, value_name = "ID")]
     group: Option<String>,
 }
 
@@ -83,13 +86,7 @@ fn perf(args: &PerfArgs) -> anyhow::Result<ExitCode> {
     if args.topic.is_some() == args.include.is_some() {
         return usage("Exactly one of the following arguments is required: [topic], [include]");
     }
-    anyhow::ensure!(args.group.is_none(), NO_GROUPS);
-    let mut properties = properties_of(args.command_config.as_ref())?;
-    properties.add_pairs(&args.command_property)?;
-    properties.set("bootstrap.servers", args.bootstrap_server.as_str());
-    properties.set("max.partition.fetch.bytes", args.fetch_size.to_string());
-    properties.set_default("client.id", "perf-consumer-client");
-    let config = ConsumerConfig::from_properties(&properties)?;
+    let config = consumer_config(args)?;
     block_on(async {
         if !args.hide_header {
             let first = if args.show_detailed_stats {
@@ -103,19 +100,106 @@ fn perf(args: &PerfArgs) -> anyhow::Result<ExitCode> {
             )?;
         }
         let (start, start_ms) = (Instant::now(), now_ms());
+        let rebalances = Rebalances::default();
         let mut consumer = Consumer::connect(config).await?;
-        let partitions = partitions(&consumer, args).await?;
-        let start_at = if args.from_latest { StartAt::Latest } else { StartAt::Earliest };
-        consumer.assign(partitions.into_iter().map(|tp| (tp, start_at)));
-        // What Kafka's consumer spends joining its group, this one spends looking up the partitions.
-        let assigned = start.elapsed();
-        let read = consume(&mut consumer, args, assigned).await?;
+        begin(&mut consumer, args, &rebalances).await?;
+        let read = consume(&mut consumer, args, &rebalances).await?;
+        let (end_ms, elapsed) = (now_ms(), start.elapsed());
+        consumer.close(CLOSE_WAIT_MAX).await?;
         if !args.show_detailed_stats {
-            let line = summary(&args.date_format, start_ms, now_ms(), start.elapsed(), assigned, read);
+            let line = summary(&args.date_format, start_ms, end_ms, elapsed, rebalances.total(), read);
             writeln!(io::stdout(), "{line}")?;
         }
         Ok(ExitCode::SUCCESS)
     })
+}
+
+fn consumer_config(args: &PerfArgs) -> anyhow::Result<ConsumerConfig> {
+    let mut properties = properties_of(args.command_config.as_ref())?;
+    properties.add_pairs(&args.command_property)?;
+    properties.set("bootstrap.servers", args.bootstrap_server.as_str());
+    properties.set("max.partition.fetch.bytes", args.fetch_size.to_string());
+    properties.set("auto.offset.reset", if args.from_latest { "latest" } else { "earliest" });
+    properties.set_default("client.id", "perf-consumer-client");
+    match &args.group {
+        Some(group) => properties.set("group.id", group.as_str()),
+        // Read without a group: a file that is shared with other tools may name one.
+        None => drop(properties.remove("group.id")),
+    }
+    Ok(ConsumerConfig::from_properties(&properties)?)
+}
+
+/// The group's share of the topics, or all partitions of them.
+async fn begin(consumer: &mut Consumer, args: &PerfArgs, rebalances: &Rebalances) -> anyhow::Result<()> {
+    if args.group.is_some() {
+        consumer.set_listener(rebalances.clone());
+        match &args.topic {
+            Some(topic) => consumer.subscribe([topic.as_str()])?,
+            None => {
+                let pattern = TopicPattern::new(args.include.as_deref().unwrap_or_default())?;
+                consumer.subscribe_matching(move |topic| pattern.matches(topic))?;
+            }
+        }
+        return Ok(());
+    }
+    let partitions = partitions(consumer, args).await?;
+    let start_at = if args.from_latest { StartAt::Latest } else { StartAt::Earliest };
+    consumer.assign(partitions.into_iter().map(|tp| (tp, start_at)));
+    // What a member of a group spends joining, this consumer spends looking up the partitions.
+    rebalances.end();
+    Ok(())
+}
+
+/// Measures how long rebalances take.
+#[derive(Clone, Default)]
+struct Rebalances(Arc<Mutex<Spent>>);
+
+struct Spent {
+    since: Instant,
+    total: Duration,
+    in_interval: Duration,
+}
+
+impl Default for Spent {
+    fn default() -> Spent {
+        Spent {
+            since: Instant::now(),
+            total: Duration::ZERO,
+            in_interval: Duration::ZERO,
+        }
+    }
+}
+
+impl Rebalances {
+    fn spent(&self) -> MutexGuard<'_, Spent> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn end(&self) {
+        let mut spent = self.spent();
+        let duration = spent.since.elapsed();
+        spent.total += duration;
+        spent.in_interval += duration;
+    }
+
+    fn total(&self) -> Duration {
+        self.spent().total
+    }
+
+    /// What this interval of the report has spent; the next begins.
+    fn take_interval(&self) -> Duration {
+        std::mem::take(&mut self.spent().in_interval)
+    }
+}
+
+impl RebalanceListener for Rebalances {
+    fn revoked(&mut self, _: &[TopicPartition], _: &mut Offsets) {
+        self.spent().since = Instant::now();
+    }
+
+    fn assigned(&mut self, _: &[TopicPartition], _: &mut BTreeMap<TopicPartition, StartAt>) {
+        self.end();
+    }
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -130,11 +214,10 @@ impl Amount {
     }
 }
 
-async fn consume(consumer: &mut Consumer, args: &PerfArgs, assigned: Duration) -> anyhow::Result<Amount> {
+async fn consume(consumer: &mut Consumer, args: &PerfArgs, rebalances: &Rebalances) -> anyhow::Result<Amount> {
     let (timeout, interval) = (Duration::from_millis(args.timeout), Duration::from_millis(args.reporting_interval));
     let mut read = Amount::default();
     let mut reported = Amount::default();
-    let mut assignment = assigned;
     let mut last_record = Instant::now();
     let mut last_report = Instant::now();
     while read.records < args.num_records && last_record.elapsed() <= timeout {
@@ -148,14 +231,11 @@ async fn consume(consumer: &mut Consumer, args: &PerfArgs, assigned: Duration) -
         read.bytes += records.iter().map(|record| bytes(&record.key) + bytes(&record.value)).sum::<u64>();
         let elapsed = last_report.elapsed();
         if elapsed >= interval {
+            let assignment = rebalances.take_interval();
             if args.show_detailed_stats {
-                writeln!(
-                    io::stdout(),
-                    "{}",
-                    progress(&args.date_format, now_ms(), elapsed, assignment, reported, read)
-                )?;
+                let line = progress(&args.date_format, now_ms(), elapsed, assignment, reported, read);
+                writeln!(io::stdout(), "{line}")?;
             }
-            assignment = Duration::ZERO;
             last_report = Instant::now();
             reported = read;
         }
