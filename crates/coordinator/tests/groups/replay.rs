@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use crate::world::{GROUP, World, assign, commit, join, join_as, protocol, sync};
 
 /// One thing that happens. Members are taken from those that have ever been named, generations from around the present one.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 enum Step {
     Join {
         member: usize,
@@ -98,7 +98,7 @@ impl Play {
     }
 
     fn play(&mut self, step: &Step) {
-        match step.clone() {
+        match *step {
             Step::Join {
                 member,
                 instance,
