@@ -26,7 +26,9 @@ pub(crate) fn collect(groups: &GroupCoordinator, broker: &BrokerState) -> GroupG
         // The shard is not kept waiting while partitions are asked where they end.
         let (committed, left_out) = committed.unwrap_or_default();
         gauges.lags_left_out += left_out;
-        gauges.lags.extend(committed.into_iter().filter_map(|committed| lag(broker, committed)));
+        gauges
+            .lags
+            .extend(committed.into_iter().filter_map(|committed| lag(broker, committed)));
     }
     gauges.by_state = by_state.into_iter().map(|(state, groups)| (state.name(), groups)).collect();
     gauges

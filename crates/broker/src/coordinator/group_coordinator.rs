@@ -91,7 +91,9 @@ impl GroupCoordinator {
         let leader = leader.and_then(|id| image.broker(id)).filter(|leader| !leader.fenced);
         // What the metadata say may not have been carried out yet.
         let is_ready = |id: BrokerId| id != broker.services.me || self.shards.read().led.contains_key(&partition);
-        let leader = leader.filter(|leader| is_ready(leader.id)).ok_or(ErrorCode::CoordinatorNotAvailable)?;
+        let leader = leader
+            .filter(|leader| is_ready(leader.id))
+            .ok_or(ErrorCode::CoordinatorNotAvailable)?;
         let endpoint = endpoints::reached_by(leader, connection).ok_or(ErrorCode::CoordinatorNotAvailable)?;
         Ok((leader.id, endpoint))
     }
@@ -175,7 +177,12 @@ impl GroupCoordinator {
         }
         let broker = Arc::clone(broker);
         self.services.tasks.spawn(async move {
-            broker.groups.services.stop.run_until_cancelled(offsets_topic::create(&broker)).await;
+            broker
+                .groups
+                .services
+                .stop
+                .run_until_cancelled(offsets_topic::create(&broker))
+                .await;
             broker.groups.is_creating.store(false, Ordering::Release);
         });
     }

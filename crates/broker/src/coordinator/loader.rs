@@ -148,7 +148,11 @@ impl Loader<'_> {
 
     fn skip(&self, offset: Offset, reason: &dyn std::fmt::Display) {
         let partition = self.cell.partition.0;
-        tracing::warn!(shard = partition, offset = offset.0, "skipped a record of __consumer_offsets: {reason}");
+        tracing::warn!(
+            shard = partition,
+            offset = offset.0,
+            "skipped a record of __consumer_offsets: {reason}"
+        );
         self.metrics.skipped(partition, offset);
     }
 }

@@ -62,7 +62,11 @@ async fn one_group(broker: &BrokerState, ctx: &RequestContext, request: OffsetFe
     broker.metrics.errors(ApiKey::OffsetFetch, [fetched.error_code]);
     if ctx.api_version < ERROR_FROM && fetched.error_code != ErrorCode::None.code() {
         return OffsetFetchResponse {
-            topics: asked.into_iter().flatten().map(|topic| all_refused(topic, fetched.error_code)).collect(),
+            topics: asked
+                .into_iter()
+                .flatten()
+                .map(|topic| all_refused(topic, fetched.error_code))
+                .collect(),
             ..OffsetFetchResponse::default()
         };
     }

@@ -345,9 +345,14 @@ pub(crate) fn values(records: Bytes) -> Vec<String> {
         .collect()
 }
 
+/// All that the brokers of this process have logged.
+pub(crate) fn log_text() -> String {
+    String::from_utf8(LOG.lock().unwrap().clone()).unwrap()
+}
+
 /// The warnings that the broker has logged about a client.
 pub(crate) fn warnings_about(client: SocketAddr) -> Vec<String> {
-    let log = String::from_utf8(LOG.lock().unwrap().clone()).unwrap();
+    let log = log_text();
     let peer = format!("peer={client} ");
     log.lines()
         .filter(|line| line.contains("WARN") && line.contains(&peer))

@@ -1,0 +1,94 @@
+//! A coordinator whose log cannot be written, or has been changed behind its back.
+
+use std::io::ErrorKind;
+use std::path::Path;
+use std::sync::Arc;
+
+use dohle_protocol::ErrorCode;
+use dohle_storage::FaultyDisk;
+use dohle_storage::disk::Operation;
+
+use crate::groups_client::{AT_ONCE, Member, commit, committed, position, ready};
+use crate::harness::TestBroker;
+
+const LOG: &str = "/data/__consumer_offsets-0/00000000000000000000.log";
+
+async fn open(disk: &FaultyDisk) -> TestBroker {
+    let settings = [&[("log.dirs", "/data")], AT_ONCE].concat();
+    TestBroker::open(Arc::new(disk.clone()), &settings).await
+}
+
+async fn start(disk: &FaultyDisk) -> TestBroker {
+    let broker = open(disk).await;
+    broker.create_test_topics().await;
+    ready(&broker).await;
+    broker
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_record_is_skipped_and_the_rest_is_served() {
+    let disk = FaultyDisk::new();
+    let broker = start(&disk).await;
+    let mut client = broker.connect().await;
+    let groups = ["before", "damaged", "behind", "far behind"];
+    for (offset, group) in (1..).zip(groups) {
+        assert_eq!(commit(&mut client, group, 0, offset).await, ErrorCode::None);
+    }
+    broker.shutdown().await;
+    disk.tamper(Path::new(LOG), |bytes| {
+        let at = bytes
+            .windows(7)
+            .position(|window| window == b"damaged")
+            .expect("the name of the group");
+        bytes[at] ^= 1;
+    });
+    let broker = open(&disk).await;
+    let mut client = broker.connect().await;
+    while committed(&mut client, "before").await == Err(ErrorCode::CoordinatorLoadInProgress) {}
+    let mut found = Vec::new();
+    for group in groups {
+        found.push(position(&mut client, group).await);
+    }
+    assert_eq!(found, [1, -1, 3, 4]);
+    assert_eq!(commit(&mut client, "damaged", 0, 7).await, ErrorCode::None);
+    let log = crate::harness::log_text();
+    assert!(
+        log.lines()
+            .any(|line| line.contains("skipped") && line.contains("shard=0 offset=1")),
+        "{log}"
+    );
+    drop(broker);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_a_full_disk_a_commit_is_refused_and_nothing_else_is_lost() {
+    let disk = FaultyDisk::new();
+    let broker = start(&disk).await;
+    let mut member = Member::alone(&broker, "g").await;
+    assert_eq!(member.commit(0, 1).await, ErrorCode::None);
+    disk.set_free_bytes(Some(0));
+    assert_eq!(member.commit(0, 2).await, ErrorCode::NotCoordinator);
+    assert_eq!(position(&mut member.client, "g").await, 1);
+    assert_eq!(member.heartbeat().await, ErrorCode::None);
+    disk.set_free_bytes(None);
+    assert_eq!(member.commit(0, 3).await, ErrorCode::None);
+    assert_eq!(position(&mut member.client, "g").await, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_the_log_cannot_be_synced_nobody_is_told_what_may_be_lost() {
+    let disk = FaultyDisk::new();
+    let broker = start(&disk).await;
+    let mut member = Member::alone(&broker, "g").await;
+    assert_eq!(member.commit(0, 1).await, ErrorCode::None);
+    disk.fail(Operation::Sync, "__consumer_offsets", ErrorKind::Other, u64::MAX);
+    assert_eq!(member.commit(0, 2).await, ErrorCode::NotCoordinator);
+    // The offset that may be lost is not told to anybody, and the one before is not told for it.
+    assert_eq!(committed(&mut member.client, "g").await, Err(ErrorCode::NotCoordinator));
+    assert_eq!(member.commit(0, 3).await, ErrorCode::NotCoordinator);
+    drop(broker);
+    let broker = open(&disk.crash(3)).await;
+    let mut client = broker.connect().await;
+    while committed(&mut client, "g").await == Err(ErrorCode::CoordinatorLoadInProgress) {}
+    assert!([1, 2].contains(&position(&mut client, "g").await));
+}
