@@ -318,8 +318,13 @@ fn retention_by_time_rolls_an_expired_active_segment_but_spares_what_is_not_repl
         (100, 100, 1)
     );
     assert_eq!(read_offsets(&view, 0).len(), 100, "a reader goes on for a while");
-    assert_eq!(files(&disk, ".log.deleted").len(), segments);
-    log.apply_retention(NOW_MS + 60_000, Offset(100)).unwrap();
+    let deleted = |disk: &FaultyDisk| files(disk, ".deleted").iter().filter(|name| name.contains(".log.")).count();
+    assert_eq!(deleted(&disk), segments);
+    log.take_removable_files(NOW_MS + 60_000).remove();
+    assert_eq!(deleted(&disk), segments, "the view is not gone");
+    drop(view);
+    log.take_removable_files(NOW_MS + 59_999).remove();
+    assert_eq!(deleted(&disk), segments, "the delay is not over");
     log.take_removable_files(NOW_MS + 60_000).remove();
     assert_eq!(files(&disk, ".deleted").len(), 0);
     assert_eq!(append(&mut log, batch(1, 1, NOW_MS)), 100);
@@ -414,7 +419,7 @@ fn a_log_can_be_emptied_and_go_on_anywhere() {
         (1000, 1000, 1000)
     );
     assert_eq!(append(&mut log, batch(2, 1, NOW_MS)), 1000);
-    log.apply_retention(NOW_MS, Offset(0)).unwrap();
+    log.take_removable_files(NOW_MS).remove();
     assert_eq!(files(&disk, "").iter().filter(|name| name.ends_with(".deleted")).count(), 0);
     log.close_clean().unwrap();
     let log = reopen_clean(&disk, small());

@@ -111,11 +111,6 @@ impl FaultyDisk {
         self.world.lock().interruption = Some(Interruption { after, failures });
     }
 
-    /// Whether an interruption has come.
-    pub fn is_interrupted(&self) -> bool {
-        matches!(self.world.lock().interruption, Some(Interruption { after: 0, .. }))
-    }
-
     /// Writes that extend files beyond this many bytes fail with "no space"; `None` = unlimited.
     pub fn set_free_bytes(&self, free_bytes: Option<u64>) {
         self.world.lock().free_bytes = free_bytes;
