@@ -24,6 +24,7 @@ fn leading_cell(flush: FlushPolicy) -> Arc<Cell> {
     let services = CellServices {
         me: BrokerId(1),
         schedule: Schedule::default(),
+        cleaner: CleanerQueue::default(),
         metrics: Arc::new(Metrics::new()),
         tail_budget: Arc::default(),
         checkpoint_interval: Duration::from_secs(60),
