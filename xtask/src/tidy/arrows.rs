@@ -32,6 +32,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("dohle-cli", &["dohle-protocol", "dohle-client", "dohle-storage"]),
     ("dohle", &["dohle-broker", "dohle-cli"]),
     ("dohle-floor", &["dohle-protocol"]),
+    ("dohle-load", &["dohle-protocol"]),
     ("xtask", &[]),
 ];
 

@@ -1,0 +1,68 @@
+//! The clients of the bench: each does one thing to one broker, and prints what it took as one line of JSON.
+//!
+//! `produce`, `consume` and `latency` are librdkafka, so that every broker meets the same client; `requests` writes small requests to sockets, so that
+//! the client costs next to nothing.
+
+mod bulk;
+mod latency;
+mod requests;
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
+use rdkafka::ClientConfig;
+
+#[derive(Parser)]
+#[command(version, about = "Loads a broker, and says what it took.")]
+struct Arguments {
+    #[command(subcommand)]
+    load: Load,
+}
+
+#[derive(Subcommand)]
+enum Load {
+    /// Writes records as fast as they are taken.
+    Produce(bulk::Produce),
+    /// Reads records from the beginning as fast as they come.
+    Consume(bulk::Consume),
+    /// Writes and reads at a fixed rate, and measures each record's way.
+    Latency(latency::Latency),
+    /// Keeps small produce requests in flight on many connections.
+    Requests(requests::Requests),
+}
+
+/// Whom to load, and with which settings of librdkafka.
+#[derive(Args)]
+struct Target {
+    #[arg(long)]
+    bootstrap_server: String,
+    #[arg(long)]
+    topic: String,
+    /// `key=value`, any number of times.
+    #[arg(long = "set")]
+    settings: Vec<String>,
+}
+
+impl Target {
+    fn config(&self, defaults: &[(&str, &str)]) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &self.bootstrap_server);
+        for (key, value) in defaults {
+            config.set(*key, *value);
+        }
+        for (key, value) in self.settings.iter().filter_map(|setting| setting.split_once('=')) {
+            config.set(key, value);
+        }
+        config
+    }
+}
+
+fn main() -> Result<()> {
+    let report = match Arguments::parse().load {
+        Load::Produce(produce) => produce.run()?,
+        Load::Consume(consume) => consume.run()?,
+        Load::Latency(latency) => latency.run()?,
+        Load::Requests(requests) => requests.run()?,
+    };
+    println!("{report}");
+    Ok(())
+}

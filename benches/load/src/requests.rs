@@ -1,0 +1,119 @@
+//! Small produce requests over many connections, written and read as bytes: the broker does nearly all the work.
+
+use anyhow::{Context, Result, bail};
+use bytes::Bytes;
+use clap::Args;
+use dohle_protocol::builder::RecordBatchBuilder;
+use dohle_protocol::frame;
+use dohle_protocol::messages::produce::{PartitionProduceData, ProduceRequest, ProduceResponse, TopicProduceData};
+use dohle_protocol::{ApiKey, Message, wire::Decoder};
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::bulk::cpu_s;
+
+/// Names the topic; versions from 13 on want its id.
+const VERSION: i16 = 9;
+
+#[derive(Args)]
+pub(crate) struct Requests {
+    #[arg(long)]
+    bootstrap_server: String,
+    #[arg(long)]
+    topic: String,
+    #[arg(long, default_value_t = 64)]
+    connections: usize,
+    /// Requests of one connection in flight.
+    #[arg(long, default_value_t = 1)]
+    depth: usize,
+    /// Bytes of the value of the one record of a request.
+    #[arg(long, default_value_t = 100)]
+    size: usize,
+    #[arg(long, default_value_t = 5)]
+    seconds: u64,
+}
+
+impl Requests {
+    pub(crate) fn run(&self) -> Result<Value> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(self.load())
+    }
+
+    async fn load(&self) -> Result<Value> {
+        let request = self.request()?;
+        let mut sockets = Vec::new();
+        for _ in 0..self.connections {
+            let socket = TcpStream::connect(&self.bootstrap_server).await?;
+            socket.set_nodelay(true)?;
+            sockets.push(socket);
+        }
+        let (began, cpu) = (Instant::now(), cpu_s());
+        let until = began + Duration::from_secs(self.seconds);
+        let tasks: Vec<_> = sockets
+            .into_iter()
+            .map(|socket| tokio::spawn(converse(socket, request.clone(), self.depth, until)))
+            .collect();
+        let mut answered = 0;
+        for task in tasks {
+            answered += task.await??;
+        }
+        Ok(json!({"seconds": began.elapsed().as_secs_f64(), "client_cpu_s": cpu_s() - cpu, "requests": answered}))
+    }
+
+    fn request(&self) -> Result<Bytes> {
+        let mut batch = RecordBatchBuilder::new();
+        batch.append(1_700_000_000_000, None, Some(&vec![b'x'; self.size]), &[]);
+        let body = ProduceRequest {
+            acks: -1,
+            timeout_ms: 30_000,
+            topic_data: vec![TopicProduceData {
+                name: self.topic.clone(),
+                partition_data: vec![PartitionProduceData {
+                    records: Some(batch.build()),
+                    ..PartitionProduceData::default()
+                }],
+                ..TopicProduceData::default()
+            }],
+            ..ProduceRequest::default()
+        };
+        Ok(frame::request(VERSION, 1, Some("load"), &body)?.to_bytes())
+    }
+}
+
+/// Keeps `depth` requests in flight until the time is over. Returns how many were answered.
+async fn converse(mut socket: TcpStream, request: Bytes, depth: usize, until: Instant) -> Result<u64> {
+    for _ in 0..depth {
+        socket.write_all(&request).await?;
+    }
+    let mut answered = 0;
+    let mut in_flight = depth;
+    let mut answer = Vec::new();
+    while in_flight > 0 {
+        let length = socket.read_u32().await? as usize;
+        answer.resize(length, 0);
+        socket.read_exact(&mut answer).await?;
+        if answered == 0 {
+            check(&answer)?;
+        }
+        answered += 1;
+        if Instant::now() < until {
+            socket.write_all(&request).await?;
+        } else {
+            in_flight -= 1;
+        }
+    }
+    Ok(answered)
+}
+
+fn check(answer: &[u8]) -> Result<()> {
+    let mut decoder = Decoder::new(Bytes::copy_from_slice(answer));
+    dohle_protocol::header::ResponseHeader::decode(&mut decoder, ApiKey::Produce.response_header_version(VERSION))?;
+    let response = ProduceResponse::decode(&mut decoder, VERSION)?;
+    let partition = response.responses.first().and_then(|topic| topic.partition_responses.first()).context("no partition")?;
+    if partition.error_code != 0 {
+        bail!("the broker answers with error {}", partition.error_code);
+    }
+    Ok(())
+}
