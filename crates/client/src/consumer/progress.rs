@@ -52,6 +52,9 @@ impl Progress {
             ends: self.ends,
             ..Progress::new(start)
         };
+        if let StartAt::Offset(offset) = start {
+            self.begin(offset);
+        }
     }
 
     /// The start is found.

@@ -403,11 +403,14 @@ async fn seek_pause_and_resume() {
     assert!(poll(&mut consumer).await.unwrap().is_empty());
     consumer.resume(std::slice::from_ref(&first)).unwrap();
     assert_eq!(read(&mut consumer, RECORDS).await, BTreeMap::from([(0, RECORDS)]));
+    consumer.seek(&second, StartAt::Offset(4)).unwrap();
     let other = TopicPartition::new(TOPIC, 5);
     assert!(matches!(
         consumer.seek(&other, StartAt::Latest),
         Err(ConsumeError::NotAssigned { .. })
     ));
+    consumer.close(CLOSE).await.unwrap();
+    assert_eq!(server.committed(), BTreeMap::from([(0, RECORDS), (1, 4)]), "what was sought counts");
 }
 
 #[tokio::test(flavor = "multi_thread")]

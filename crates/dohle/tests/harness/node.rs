@@ -50,6 +50,11 @@ impl Node {
         }
     }
 
+    /// From the next start on.
+    pub(crate) fn set(&mut self, setting: &str) {
+        self.settings.push(setting.to_owned());
+    }
+
     /// Starts a node that was stopped or killed, on the same data and port.
     pub(crate) fn start_again(&mut self) {
         self.try_start()
@@ -65,7 +70,9 @@ impl Node {
             .arg("start")
             .arg("--data-dir")
             .arg(self.data())
-            .args(["--listen", &self.address()]);
+            .args(["--listen", &self.address()])
+            // The first member of a group need not wait for others here, unless a test sets it.
+            .args(["--set", "group.initial.rebalance.delay.ms=0"]);
         for setting in &self.settings {
             command.args(["--set", setting]);
         }
