@@ -1,9 +1,12 @@
 //! One partition of `__consumer_offsets` that is led here, with the groups that belong to it.
 
+mod loading;
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
 
 use dohle_coordinator::{Caller, Counters, Decision, Effect, GroupConfig, GroupRequest, GroupResponse, GroupShard, ReplyToken};
 use dohle_protocol::ErrorCode;
@@ -18,7 +21,6 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use super::journal;
-use super::loader::{LoadError, Loader};
 use super::parked_replies::{Answer, ParkedReplies};
 use super::pending_reply::PendingReply;
 use super::shard_timer;
@@ -97,6 +99,14 @@ impl std::fmt::Debug for State {
             State::Active(_) => "active",
             State::Ended => "ended",
         })
+    }
+}
+
+impl Active {
+    /// When the machine is to be called next. Without groups it would only look for some.
+    fn next_timer_ms(&self) -> Option<i64> {
+        self.machine.groups().next()?;
+        self.machine.next_timer_ms()
     }
 }
 
@@ -198,7 +208,7 @@ impl Shard {
         let State::Active(active) = &mut *state else {
             return TimerPlan::End;
         };
-        active.timer_due_ms = active.machine.next_timer_ms().map(|due| due.max(now_ms + 1));
+        active.timer_due_ms = active.next_timer_ms().map(|due| due.max(now_ms + 1));
         match active.timer_due_ms {
             Some(due) => TimerPlan::SleepMs((due - now_ms).unsigned_abs()),
             None => TimerPlan::End,
@@ -341,7 +351,7 @@ impl Shard {
     }
 
     fn arm(self: &Arc<Shard>, active: &mut Active) {
-        let Some(due) = active.machine.next_timer_ms() else { return };
+        let Some(due) = active.next_timer_ms() else { return };
         match active.timer_due_ms {
             Some(planned) if planned <= due => {}
             Some(_) => {
@@ -352,103 +362,6 @@ impl Shard {
                 active.timer_due_ms = Some(due);
                 self.services.tasks.spawn(shard_timer::run(Arc::clone(self), active.load));
             }
-        }
-    }
-
-    fn load_again_later(self: &Arc<Shard>) {
-        let shard = Arc::clone(self);
-        self.services.tasks.spawn(async move {
-            let pause = tokio::time::sleep(limits::GROUP_RELOAD_PAUSE);
-            if shard.services.stop.run_until_cancelled(pause).await.is_none() || shard.cell.writable_epoch() != Ok(shard.leader_epoch) {
-                return;
-            }
-            {
-                let mut state = shard.state.lock();
-                if !matches!(*state, State::Ended) {
-                    return;
-                }
-                *state = State::Loading { topics: Vec::new() };
-            }
-            shard.begin_loading();
-        });
-    }
-
-    /// The state is `Loading`, and nobody else loads.
-    fn begin_loading(self: &Arc<Shard>) {
-        let is_empty = self
-            .cell
-            .view(self.leader_epoch)
-            .is_ok_and(|view| view.log_start_offset >= view.log_end_offset);
-        if is_empty {
-            return self.finish_loading(self.load());
-        }
-        let shard = Arc::clone(self);
-        self.services.tasks.spawn(async move {
-            let Ok(_turn) = shard.services.loads.acquire().await else { return };
-            let begun = Instant::now();
-            let loading = Arc::clone(&shard);
-            match tokio::task::spawn_blocking(move || loading.finish_loading(loading.load())).await {
-                Ok(()) => shard.services.metrics.groups.loaded(begun.elapsed()),
-                Err(error) => {
-                    tracing::error!(shard = shard.cell.partition.0, %error, "loading groups failed");
-                    *shard.state.lock() = State::Ended;
-                }
-            }
-        });
-    }
-
-    fn batch_bytes_max(&self) -> usize {
-        self.cell
-            .inspect(|log| log.config().max_message_bytes.min(log.config().segment_bytes) as usize)
-    }
-
-    fn load(&self) -> Result<(GroupShard, Offset), LoadError> {
-        let loader = Loader {
-            cell: &self.cell,
-            leader_epoch: self.leader_epoch,
-            chunk_bytes: self.load_chunk_bytes,
-            metrics: &self.services.metrics.groups,
-            stop: &self.services.stop,
-            machine: GroupShard::new(GroupConfig {
-                record_bytes_max: self.batch_bytes_max().saturating_sub(limits::GROUP_BATCH_OVERHEAD_BYTES),
-                ..self.config.clone()
-            }),
-            open: std::collections::BTreeMap::new(),
-        };
-        loader.load()
-    }
-
-    fn finish_loading(self: &Arc<Shard>, loaded: Result<(GroupShard, Offset), LoadError>) {
-        let _guard = PanicGuard(self);
-        let mut state = self.state.lock();
-        // It may have ended meanwhile.
-        let State::Loading { topics } = &mut *state else { return };
-        let deleted = std::mem::take(topics);
-        let (machine, appended) = match loaded {
-            Ok(loaded) => loaded,
-            Err(error) => {
-                *state = State::Ended;
-                tracing::error!(shard = self.cell.partition.0, "groups cannot be loaded: {error}");
-                return self.load_again_later();
-            }
-        };
-        *state = State::Active(Box::new(Active {
-            machine,
-            waiting: HashMap::new(),
-            appended,
-            timer_due_ms: None,
-            batch_bytes_max: self.batch_bytes_max(),
-            counted: Counters::default(),
-            load: self.new_token().0,
-        }));
-        let now_ms = clock::steady_ms();
-        self.step(&mut state, now_ms, |machine| machine.on_loaded(now_ms));
-        if !deleted.is_empty() {
-            let deleted: Vec<&str> = deleted.iter().map(String::as_str).collect();
-            self.step(&mut state, now_ms, |machine| machine.on_partitions_deleted(&deleted));
-        }
-        if let State::Active(active) = &mut *state {
-            self.arm(active);
         }
     }
 }
