@@ -10,6 +10,8 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("java", "openjdk-17-jre-headless"),
     ("mvn", "maven"),
     ("python3", "python3"),
+    ("node", "nodejs"),
+    ("npm", "npm"),
     ("strace", "strace"),
     ("mkfs.ext4", "e2fsprogs"),
     ("cc", "build-essential"),
@@ -19,6 +21,7 @@ const PROGRAMS: &[(&str, &str)] = &[
 pub(crate) fn run() -> Result<()> {
     debian_packages()?;
     python_packages()?;
+    node_packages()?;
     kafka_jars()?;
     Ok(())
 }
@@ -81,6 +84,47 @@ fn python_packages() -> Result<()> {
     );
     pip.args(["-r", "tests/clients/requirements.txt"]);
     run_command(pip)?;
+    python_source(&wanted)?;
+    Ok(std::fs::write(stamp, wanted)?)
+}
+
+/// kafka-python publishes its integration tests with its source only.
+fn python_source(requirements: &str) -> Result<()> {
+    let package = requirements
+        .lines()
+        .find(|line| line.starts_with("kafka-python=="))
+        .context("no kafka-python in requirements.txt")?;
+    let mut pip = command(
+        "target/clients-venv/bin/python",
+        &["-m", "pip", "download", "-q", "--disable-pip-version-check", "--no-deps"],
+    );
+    pip.args(["--no-binary", ":all:", "-d", "target/clients-venv/sdist", package]);
+    run_command(pip)
+}
+
+/// The packages of `tests/clients/node`, installed outside the source; anew when the list changes.
+fn node_packages() -> Result<()> {
+    let (source, folder) = (root().join("tests/clients/node"), root().join("target/clients-node"));
+    let wanted = std::fs::read_to_string(source.join("package-lock.json")).context("package-lock.json")?;
+    let stamp = folder.join("installed.json");
+    if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+        return Ok(());
+    }
+    std::fs::create_dir_all(&folder)?;
+    for file in ["package.json", "package-lock.json"] {
+        std::fs::copy(source.join(file), folder.join(file)).context(file)?;
+    }
+    run_command(command(
+        "npm",
+        &[
+            "ci",
+            "--prefix",
+            "target/clients-node",
+            "--ignore-scripts",
+            "--no-audit",
+            "--no-fund",
+        ],
+    ))?;
     Ok(std::fs::write(stamp, wanted)?)
 }
 
