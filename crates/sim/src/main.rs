@@ -1,0 +1,70 @@
+//! Replays one seed, or runs many: `cargo run -p dohle-sim -- groups --seed 7 --trace`.
+
+use anyhow::{Result, bail};
+use clap::{Args, Parser};
+use dohle_coordinator::mutant::Mutant;
+use dohle_sim::{groups, mutants, seeds};
+
+/// Seeded simulations of the pure machines.
+#[derive(Debug, Parser)]
+enum World {
+    /// The coordinator of groups.
+    Groups(Groups),
+}
+
+#[derive(Debug, Args)]
+struct Groups {
+    /// Replays one seed
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Runs so many seeds, from 0
+    #[arg(long, default_value_t = 1_000)]
+    seeds: u64,
+    /// Prints what happens
+    #[arg(long, requires = "seed")]
+    trace: bool,
+    /// Switches a seeded bug on, by its name
+    #[arg(long)]
+    mutant: Option<String>,
+    /// Catches all seeded bugs, and prints the table for the documentation
+    #[arg(long, conflicts_with_all = ["seed", "mutant"])]
+    mutants: bool,
+}
+
+fn main() -> Result<()> {
+    let World::Groups(arguments) = World::parse();
+    if arguments.mutants {
+        std::panic::set_hook(Box::new(|_| {}));
+        print!("{}", mutants::table(&mutants::catch_all()));
+        return Ok(());
+    }
+    let mutant = arguments.mutant.as_deref().map(by_name).transpose()?;
+    if let Some(seed) = arguments.seed {
+        let outcome = groups::run(seed, mutant, arguments.trace);
+        println!("seed {seed}: {} events, hash {:016x}", outcome.events, outcome.hash);
+        return outcome.violation.map_or(Ok(()), |violation| bail!("{violation}"));
+    }
+    let summary = seeds::run(0..arguments.seeds, |seed| groups::run(seed, mutant, false));
+    for (seed, violation) in &summary.failures {
+        println!("seed {seed}: {violation}\n  replay: {}", groups::replay_command(*seed, mutant));
+    }
+    for ((api, code), count) in &summary.seen {
+        println!("{api:>14} {code:>4} {count:>10}");
+    }
+    println!(
+        "{} seeds, {} events, {} seeds per minute",
+        summary.seeds,
+        summary.events,
+        summary.seeds_per_minute()
+    );
+    if summary.failures.is_empty() {
+        Ok(())
+    } else {
+        bail!("{} seeds failed", summary.failures.len())
+    }
+}
+
+fn by_name(name: &str) -> Result<Mutant> {
+    let found = Mutant::ALL.into_iter().find(|mutant| format!("{mutant:?}") == name);
+    found.ok_or_else(|| anyhow::anyhow!("no mutant is named {name}; there are {:?}", Mutant::ALL))
+}
