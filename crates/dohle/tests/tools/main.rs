@@ -4,6 +4,7 @@ mod cluster;
 mod configs;
 mod console;
 mod console_bytes;
+mod groups;
 #[path = "../harness/mod.rs"]
 mod harness;
 mod offline;

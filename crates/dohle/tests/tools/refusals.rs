@@ -4,7 +4,7 @@ use crate::harness::free_port;
 use crate::tool::{run, run_with_input};
 use std::time::{Duration, Instant};
 
-const ONLINE_TOOLS: [&[&str]; 12] = [
+const ONLINE_TOOLS: [&[&str]; 13] = [
     &["topics", "--list"],
     &["console-producer", "--topic", "t"],
     &["console-consumer", "--topic", "t"],
@@ -27,6 +27,7 @@ const ONLINE_TOOLS: [&[&str]; 12] = [
         "-1",
     ],
     &["consumer-perf-test", "--topic", "t", "--messages", "1"],
+    &["consumer-groups", "--list"],
 ];
 
 #[test]
@@ -54,6 +55,7 @@ fn c1_zookeeper_is_answered_with_the_flag_that_took_its_place() {
             "--from-beginning",
         ],
         &["configs", "--zookeeper", "localhost:2181", "--describe", "--entity-type", "topics"],
+        &["consumer-groups", "--zookeeper", "localhost:2181", "--list"],
     ] {
         let finished = run(arguments);
         assert!(finished.bytes.is_empty());
@@ -126,16 +128,4 @@ fn c4_unknown_flags_and_missing_arguments_are_answered_with_the_usage() {
     assert!(run(&["no-such-tool"]).failed().contains("no-such-tool"));
     assert!(run(&["--help"]).quiet().contains("server-start"));
     assert!(run(&["--version"]).quiet().starts_with("dohle "));
-}
-
-#[test]
-fn consumer_groups_are_refused_with_a_reason() {
-    for arguments in [
-        &["console-consumer", "--topic", "t", "--group", "g"][..],
-        &["console-consumer", "--topic", "t", "--consumer-property", "group.id=g"],
-        &["consumer-perf-test", "--topic", "t", "--messages", "1", "--group", "g"],
-    ] {
-        let refused = run(arguments).failed();
-        assert!(refused.contains("Consumer groups are not available yet"), "{refused}");
-    }
 }
