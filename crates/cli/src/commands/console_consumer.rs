@@ -73,7 +73,8 @@ struct ConsumerArgs {
     /// Property file with settings of the formatter
     #[arg(long, value_name = "FILE")]
     formatter_config: Option<PathBuf>,
-    /// Kafka's DefaultMessageFormatter or NoOpMessageFormatter
+    /// Kafka's DefaultMessageFormatter or NoOpMessageFormatter; for __consumer_offsets OffsetsMessageFormatter or
+    /// GroupMetadataMessageFormatter
     #[arg(long, value_name = "CLASS")]
     formatter: Option<String>,
     /// How keys are read: a deserializer of Kafka's for strings, bytes or numbers

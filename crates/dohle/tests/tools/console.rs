@@ -2,6 +2,7 @@
 
 use crate::harness::Node;
 use crate::tool::{at, at_with_input, run, run_with_input};
+use std::collections::BTreeSet;
 
 fn produce(node: &Node, topic: &str, flags: &[&str], input: &str) {
     let arguments = [&["console-producer", "--topic", topic], flags].concat();
@@ -231,7 +232,39 @@ fn a_line_without_its_key_stops_the_producer_after_the_lines_before() {
     assert!(finished.failed().contains("No key separator found on line number 2: 'novalue'"));
     let read = at(
         &node,
-        &["console-consumer", "--topic", "t", "--from-beginning", "--timeout-ms", "500"],
+        &["console-consumer", "--topic", "t", "--from-beginning", "--timeout-ms", "3000"],
     );
     assert_eq!(read.good(), "v\n");
+}
+
+#[test]
+fn a_group_goes_on_where_its_last_member_stopped_to_print() {
+    let node = Node::start(&["offsets.topic.num.partitions=1"]);
+    produce(&node, "t", &[], "a\nb\nc\nd\n");
+    produce(&node, "other", &[], "e\n");
+    assert_eq!(consume(&node, "t", 2, &["--group", "g"]), "a\nb\n");
+    assert_eq!(consume(&node, "t", 1, &["--consumer-property", "group.id=g"]), "c\n");
+    assert_eq!(consume(&node, "t", 2, &[]), "a\nb\n", "without a group nothing is remembered");
+    let both = [
+        "console-consumer",
+        "--include",
+        "t|o.*",
+        "--group",
+        "g",
+        "--from-beginning",
+        "--max-messages",
+        "2",
+    ];
+    let read = at(&node, &both).good();
+    assert_eq!(read.lines().collect::<BTreeSet<_>>(), BTreeSet::from(["d", "e"]));
+    let offsets = ["--from-beginning", "--timeout-ms", "2000", "--formatter", "OffsetsMessageFormatter"];
+    let printed = at(
+        &node,
+        &[&["console-consumer", "--topic", "__consumer_offsets"], &offsets[..]].concat(),
+    )
+    .good();
+    for offset in [2, 3, 4] {
+        let key = r#"{"key":{"type":1,"data":{"group":"g","topic":"t","partition":0}},"value":{"version":3,"data":{"offset":"#;
+        assert!(printed.contains(&format!("{key}{offset},")), "{printed}");
+    }
 }

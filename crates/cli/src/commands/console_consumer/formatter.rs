@@ -1,14 +1,18 @@
-//! How a record is printed: the properties of Kafka's DefaultMessageFormatter.
+//! How a record is printed: the properties of Kafka's DefaultMessageFormatter, and the formatters that take none.
 
 use std::io::{self, Write};
 
 use dohle_client::{ConsumerRecord, Properties};
 use dohle_protocol::batch::TimestampType;
+use dohle_protocol::wire::DecodeError;
+
+mod group_records;
+
+use group_records::Kind;
 
 #[derive(Debug)]
 pub(super) struct Formatter {
-    /// NoOpMessageFormatter.
-    silent: bool,
+    style: Style,
     print_timestamp: bool,
     print_key: bool,
     print_offset: bool,
@@ -26,10 +30,20 @@ pub(super) struct Formatter {
     header: Deserializer,
 }
 
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+/// Which of Kafka's formatters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Style {
+    Columns,
+    Silent,
+    GroupRecords(Kind),
+}
+
+#[derive(Debug, thiserror::Error, PartialEq)]
 pub(super) enum FormatError {
-    #[error("{0} is not available, only DefaultMessageFormatter and NoOpMessageFormatter are")]
+    #[error("{0} is not available, only the Default-, NoOp-, Offsets- and GroupMetadataMessageFormatter are")]
     UnknownFormatter(String),
+    #[error("Could not read record at offset {offset} due to: {reason}")]
+    Unreadable { offset: i64, reason: DecodeError },
     #[error("{0} is not available, only the deserializers for byte arrays, strings and numbers are")]
     UnknownDeserializer(String),
     #[error("{found} bytes are not a {expected}")]
@@ -48,16 +62,19 @@ enum Deserializer {
 
 impl Formatter {
     pub(super) fn new(class: Option<&str>, properties: &Properties) -> Result<Formatter, FormatError> {
-        let silent = match class.map(|class| class.rsplit('.').next().unwrap_or_default()) {
-            None | Some("DefaultMessageFormatter") => false,
-            Some("NoOpMessageFormatter") => true,
+        // Some were once nested in another class.
+        let style = match class.map(|class| class.rsplit(['.', '$']).next().unwrap_or_default()) {
+            None | Some("DefaultMessageFormatter") => Style::Columns,
+            Some("NoOpMessageFormatter") => Style::Silent,
+            Some("OffsetsMessageFormatter") => Style::GroupRecords(Kind::Offsets),
+            Some("GroupMetadataMessageFormatter") => Style::GroupRecords(Kind::Groups),
             Some(_) => return Err(FormatError::UnknownFormatter(class.unwrap_or_default().to_owned())),
         };
         let is_on = |key: &str| properties.is_true(key, false);
         let bytes = |key: &str, default: &str| properties.get(key).unwrap_or(default).as_bytes().to_vec();
         let deserializer = |key: &str| properties.get(key).map_or(Ok(Deserializer::Bytes), Deserializer::named);
         Ok(Formatter {
-            silent,
+            style,
             print_timestamp: is_on("print.timestamp"),
             print_key: is_on("print.key"),
             print_offset: is_on("print.offset"),
@@ -78,8 +95,18 @@ impl Formatter {
 
     /// Fails outside if it cannot be written, inside if the record does not fit its deserializers; then nothing is written.
     pub(super) fn write(&self, record: &ConsumerRecord, out: &mut impl Write) -> io::Result<Result<(), FormatError>> {
-        if self.silent {
-            return Ok(Ok(()));
+        match self.style {
+            Style::Columns => {}
+            Style::Silent => return Ok(Ok(())),
+            Style::GroupRecords(kind) => {
+                return match kind.format(record.key.as_ref(), record.value.as_ref()) {
+                    Ok(text) => out.write_all(text.as_bytes()).map(Ok),
+                    Err(reason) => Ok(Err(FormatError::Unreadable {
+                        offset: record.offset,
+                        reason,
+                    })),
+                };
+            }
         }
         let columns = match self.columns(record) {
             Ok(columns) => columns,
@@ -272,7 +299,8 @@ mod tests {
         assert!(
             Formatter::new(Some("kafka.tools.NoOpMessageFormatter"), &Properties::default())
                 .unwrap()
-                .silent
+                .style
+                == Style::Silent
         );
     }
 }
