@@ -271,15 +271,18 @@ fn committed(asked: &Asked, request: &OffsetFetchRequest, state: &State) -> Offs
             ..Default::default()
         };
     }
-    let indexes = request.topics.iter().flatten().flat_map(|topic| &topic.partition_indexes);
-    let partition = |index: &i32| OffsetFetchResponsePartition {
-        partition_index: *index,
-        committed_offset: state.committed.get(index).copied().unwrap_or(-1),
+    let indexes: Vec<i32> = match &request.topics {
+        Some(topics) => topics.iter().flat_map(|topic| topic.partition_indexes.clone()).collect(),
+        None => state.committed.keys().copied().collect(),
+    };
+    let partition = |&index: &i32| OffsetFetchResponsePartition {
+        partition_index: index,
+        committed_offset: state.committed.get(&index).copied().unwrap_or(-1),
         ..Default::default()
     };
     let topic = OffsetFetchResponseTopic {
         name: TOPIC.into(),
-        partitions: indexes.map(partition).collect(),
+        partitions: indexes.iter().map(partition).collect(),
         ..Default::default()
     };
     OffsetFetchResponse {

@@ -1,5 +1,6 @@
 //! Members of a group against a scripted server: rebalances, lost generations, coordinators that move, commits at the right moments.
 
+mod admin;
 mod answers;
 mod server;
 
