@@ -22,7 +22,7 @@ def join(server, group, topic4):
     made = []
 
     def make(**config):
-        settings = {"bootstrap.servers": server.address, "group.id": group, "auto.offset.reset": "earliest"}
+        settings = {"bootstrap.servers": server.address, "group.id": group, "auto.offset.reset": "earliest", "heartbeat.interval.ms": 300}
         settings |= {key.replace("_", "."): value for key, value in config.items()}
         consumer = Consumer(settings)
         consumer.subscribe([topic4])
@@ -39,21 +39,10 @@ def held(consumer):
 
 
 def poll_until(reached, *consumers):
-    """Polls all consumers until something is so; returns the values that they read."""
+    """Polls all consumers until something is so, which is asked with the values that they read so far."""
     deadline, values = time.monotonic() + TIMEOUT_S, []
-    while not reached():
-        assert time.monotonic() < deadline, [held(consumer) for consumer in consumers]
-        for consumer in consumers:
-            if message := consumer.poll(0.1):
-                assert message.error() is None, message.error()
-                values.append(message.value().decode())
-    return values
-
-
-def read(count, *consumers):
-    deadline, values = time.monotonic() + TIMEOUT_S, []
-    while len(values) < count:
-        assert time.monotonic() < deadline, f"{len(values)} of {count}"
+    while not reached(values):
+        assert time.monotonic() < deadline, (len(values), [held(consumer) for consumer in consumers])
         for consumer in consumers:
             if message := consumer.poll(0.1):
                 assert message.error() is None, message.error()
@@ -64,32 +53,32 @@ def read(count, *consumers):
 @pytest.mark.parametrize("assignor", ["range", "roundrobin", "cooperative-sticky"])
 def test_members_share_and_take_over(join, assignor):
     first = join(partition_assignment_strategy=assignor)
-    poll_until(lambda: held(first) == {0, 1, 2, 3}, first)
+    poll_until(lambda _: held(first) == {0, 1, 2, 3}, first)
     second = join(partition_assignment_strategy=assignor)
-    poll_until(lambda: len(held(first)) == len(held(second)) == 2 and held(first) | held(second) == {0, 1, 2, 3}, first, second)
+    poll_until(lambda _: len(held(first)) == len(held(second)) == 2 and held(first) | held(second) == {0, 1, 2, 3}, first, second)
     second.close()
-    poll_until(lambda: held(first) == {0, 1, 2, 3}, first)
+    poll_until(lambda _: held(first) == {0, 1, 2, 3}, first)
 
 
 def test_a_member_beyond_the_partitions_is_idle_without_error(join):
     members = [join() for _ in range(5)]
-    poll_until(lambda: sorted(len(held(member)) for member in members) == [0, 1, 1, 1, 1], *members)
+    poll_until(lambda _: sorted(len(held(member)) for member in members) == [0, 1, 1, 1, 1], *members)
 
 
 def test_automatic_commits_are_where_the_next_member_begins(server, join, topic4):
     Load(server.address).write_all([topic4], 4, 25)
     first = join()
-    assert len(set(read(100, first))) == 100
+    assert len(set(poll_until(lambda values: len(values) == 100, first))) == 100
     first.close()
     Load(server.address).write_all([topic4], 4, 1)
     second = join()
-    assert len(read(4, second)) == 4
+    poll_until(lambda values: len(values) == 4, second)
     assert second.poll(1) is None
 
 
 def test_commits_carry_metadata_and_epoch(join, topic4):
     consumer = join(enable_auto_commit=False)
-    poll_until(lambda: held(consumer), consumer)
+    poll_until(lambda _: held(consumer), consumer)
     places = [TopicPartition(topic4, partition) for partition in range(4)]
     assert [place.offset for place in consumer.committed(places, TIMEOUT_S)] == [OFFSET_INVALID] * 4
     consumer.commit(offsets=[TopicPartition(topic4, 1, 17, "nöte", 0)], asynchronous=False)
@@ -109,20 +98,20 @@ def test_a_consumer_that_only_assigns_commits_too(server, group, topic4):
 def test_a_static_member_comes_back_without_a_rebalance(join):
     other = join(group_instance_id="other", session_timeout_ms=20_000)
     static = join(group_instance_id="static", session_timeout_ms=20_000)
-    poll_until(lambda: len(held(other)) == len(held(static)) == 2, other, static)
+    poll_until(lambda _: len(held(other)) == len(held(static)) == 2, other, static)
     before = held(static)
     generation = other.consumer_group_metadata()
     static.close()
     again = join(group_instance_id="static", session_timeout_ms=20_000)
-    poll_until(lambda: held(again) == before, other, again)
+    poll_until(lambda _: held(again) == before, other, again)
     assert other.consumer_group_metadata() == generation
 
 
 def test_two_with_one_instance_id_fence_the_older(join):
     older = join(group_instance_id="same")
-    poll_until(lambda: len(held(older)) == 4, older)
+    poll_until(lambda _: len(held(older)) == 4, older)
     newer = join(group_instance_id="same")
-    poll_until(lambda: len(held(newer)) == 4, newer)
+    poll_until(lambda _: len(held(newer)) == 4, newer)
     deadline = time.monotonic() + TIMEOUT_S
     codes = set()
     while KafkaError._FATAL not in codes and time.monotonic() < deadline:
@@ -140,7 +129,7 @@ def describe(admin, group):
 
 def test_admin_lists_and_describes(admin, join, group, topic4):
     consumer = join(client_id="me")
-    poll_until(lambda: len(held(consumer)) == 4, consumer)
+    poll_until(lambda _: len(held(consumer)) == 4, consumer)
     listed = {found.group_id: found for found in admin.list_consumer_groups().result(TIMEOUT_S).valid}
     assert listed[group].state == ConsumerGroupState.STABLE and not listed[group].is_simple_consumer_group
     only_empty = admin.list_consumer_groups(states={ConsumerGroupState.EMPTY}).result(TIMEOUT_S).valid
@@ -156,7 +145,7 @@ def test_admin_lists_and_describes(admin, join, group, topic4):
 
 def test_admin_changes_and_deletes_offsets_and_groups(admin, join, group, topic4):
     consumer = join()
-    poll_until(lambda: len(held(consumer)) == 4, consumer)
+    poll_until(lambda _: len(held(consumer)) == 4, consumer)
 
     def alter(offset):
         wanted = ConsumerGroupTopicPartitions(group, [TopicPartition(topic4, 0, offset)])

@@ -5,6 +5,7 @@ import io
 import json
 import re
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -54,7 +55,6 @@ def test_an_empty_group_from_list_to_delete(server, groups, topic4, group):
     Load(server.address).write_all([topic4], 4, 10)
     consume(server, topic4, group, 40)
     Load(server.address).write_all([topic4], 4, 2)
-    assert group in groups("--list").stdout.split()
     listed = {row["GROUP"]: row["STATE"] for row in table(groups("--list", "--state").stdout)}
     assert listed[group] == "Empty"
     rows = table(groups("--describe", "--group", group).stdout)
@@ -65,7 +65,6 @@ def test_an_empty_group_from_list_to_delete(server, groups, topic4, group):
     reset = ("--reset-offsets", "--group", group, "--topic", topic4)
     dry = groups(*reset, "--to-earliest", "--dry-run").stdout
     assert {row["NEW-OFFSET"] for row in table(dry)} == {"0"}
-    assert {row["CURRENT-OFFSET"] for row in table(groups("--describe", "--group", group).stdout)} == {"10"}
     exported = groups(*reset, "--to-current", "--export", "--dry-run").stdout
     assert sorted(tuple(row) for row in csv.reader(io.StringIO(exported)) if row) == [(topic4, str(number), "10") for number in range(4)]
     for how, wanted in ((("--shift-by", "-3"), "7"), (("--to-latest",), "12")):
@@ -77,7 +76,6 @@ def test_an_empty_group_from_list_to_delete(server, groups, topic4, group):
     rows = table(groups("--describe", "--group", group).stdout)
     assert [(row["PARTITION"], row["CURRENT-OFFSET"]) for row in rows if row["CURRENT-OFFSET"] != "-"] == [("0", "12"), ("2", "12"), ("3", "12")]
     assert "successful" in groups("--delete", "--group", group).stdout
-    assert group not in groups("--list").stdout.split()
     unknown = groups("--describe", "--group", group, check=False)
     assert f"Group {group} not found." in unknown.stdout + unknown.stderr
 
@@ -140,9 +138,11 @@ def test_apache_reads_our_offsets_topic(server, topic4, group):
     """Its formatters over the wire, and its segment dump from the disk."""
     Load(server.address).write_all([topic4], 4, 10)
     consume(server, topic4, group, 40)
-    offsets = {(key["topic"], key["partition"]): value["offset"] for key, value in formatted(server, OFFSETS_FORMATTER, group)}
+    with ThreadPoolExecutor() as threads:
+        commits, generations = threads.map(lambda formatter: formatted(server, formatter, group), (OFFSETS_FORMATTER, GROUPS_FORMATTER))
+    offsets = {(key["topic"], key["partition"]): value["offset"] for key, value in commits}
     assert offsets == {(topic4, number): 10 for number in range(4)}
-    states = [value for _, value in formatted(server, GROUPS_FORMATTER, group)]
+    states = [value for _, value in generations]
     assert any(state["protocol"] == "range" and [member["clientId"] for member in state["members"]] == ["console-consumer"] for state in states)
     assert states[-1]["members"] == [], "the last record of the group says that it is empty"
 

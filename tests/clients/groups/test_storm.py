@@ -12,11 +12,13 @@ from harness.group_member import Aiokafka, Confluent, Java, KafkaPython, Kafkajs
 from harness.load import Load, create_topic, read_back
 from harness.server import GROUP_SETTINGS, make_server
 
+pytestmark = pytest.mark.timeout(600)
+
 PARTITIONS = 12
 SESSION_MS = 3000
 CLEAN_RECORDS_EACH = 50
 RECORDS_PER_SECOND = 240
-PHASE_TIMEOUT_S = 40
+PHASE_TIMEOUT_S = 60
 # What a rebalance takes beside the session of the member that is gone: heartbeats and joins on a busy machine.
 TAKEOVER_SLACK_S = 6
 
