@@ -59,8 +59,11 @@ impl Turn<'_> {
     }
 
     pub(crate) fn reply_join(&mut self, waiter: Waiter, mut response: JoinGroupResponse) {
+        // From version 7 on no protocol is null, and never an empty name.
         if waiter.api_version < 7 {
             response.protocol_name.get_or_insert_default();
+        } else {
+            response.protocol_name = response.protocol_name.filter(|name| !name.is_empty());
         }
         self.reply(waiter.token, GroupResponse::Join(response));
     }

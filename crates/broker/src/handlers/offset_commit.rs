@@ -1,5 +1,7 @@
 //! OffsetCommit: how far a group has read, kept once it is durable.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use dohle_coordinator::{GroupRequest, GroupResponse};
@@ -105,14 +107,19 @@ fn all_refused(topic: &OffsetCommitRequestTopic, error: ErrorCode) -> OffsetComm
     }
 }
 
-/// As Kafka orders it: what was refused comes first, and a topic that is in both lists is once in the answer.
-fn merged(mut refused: Vec<OffsetCommitResponseTopic>, committed: Vec<OffsetCommitResponseTopic>) -> Vec<OffsetCommitResponseTopic> {
-    for topic in committed {
-        let same = |other: &&mut OffsetCommitResponseTopic| other.name == topic.name && other.topic_id == topic.topic_id;
-        match refused.iter_mut().find(same) {
-            Some(other) => other.partitions.extend(topic.partitions),
-            None => refused.push(topic),
+/// As Kafka orders it: what was refused comes first, and each topic is once in the answer.
+fn merged(refused: Vec<OffsetCommitResponseTopic>, committed: Vec<OffsetCommitResponseTopic>) -> Vec<OffsetCommitResponseTopic> {
+    let mut topics: Vec<OffsetCommitResponseTopic> = Vec::with_capacity(refused.len() + committed.len());
+    // Clients may name very many topics.
+    let mut places = HashMap::new();
+    for topic in refused.into_iter().chain(committed) {
+        match places.entry((topic.name.clone(), topic.topic_id)) {
+            Entry::Occupied(place) => topics[*place.get()].partitions.extend(topic.partitions),
+            Entry::Vacant(place) => {
+                place.insert(topics.len());
+                topics.push(topic);
+            }
         }
     }
-    refused
+    topics
 }

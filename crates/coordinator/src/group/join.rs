@@ -27,12 +27,6 @@ impl Turn<'_> {
             }
             Ok(()) => {}
             Err(ErrorCode::GroupMaxSizeReached) => self.refuse_join(waiter, "", ErrorCode::GroupMaxSizeReached),
-            Err(ErrorCode::UnknownMemberId) => {
-                // Here, and for a fenced member, Kafka answers without a protocol; elsewhere with an empty one.
-                let mut response = refusal(&request.member_id, ErrorCode::UnknownMemberId);
-                response.protocol_name = None;
-                self.reply_join(waiter, response);
-            }
             Err(error) => self.refuse_join(waiter, &request.member_id, error),
         }
         self.put(group);
@@ -192,7 +186,6 @@ pub(super) fn generation_of(group: &Group, member_id: &str) -> JoinGroupResponse
 fn refusal(member_id: &str, error: ErrorCode) -> JoinGroupResponse {
     JoinGroupResponse {
         error_code: error.code(),
-        protocol_name: (error != ErrorCode::FencedInstanceId).then(String::new),
         member_id: member_id.to_owned(),
         ..Default::default()
     }

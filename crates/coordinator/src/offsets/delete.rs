@@ -1,6 +1,6 @@
 //! OffsetDelete, and what follows when topics or whole groups are deleted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dohle_protocol::ErrorCode;
 use dohle_protocol::coordinator_records::GroupRecord;
@@ -47,22 +47,22 @@ impl Turn<'_> {
         } else {
             ErrorCode::None
         };
-        let mut answers: BTreeMap<i32, OffsetDeleteResponsePartition> = BTreeMap::new();
-        for index in topic.partitions.iter().map(|partition| partition.partition_index) {
-            let answer = OffsetDeleteResponsePartition {
-                partition_index: index,
-                error_code: error.code(),
-            };
-            let is_repeated = answers.insert(index, answer).is_some();
+        let mut answers: Vec<OffsetDeleteResponsePartition> = Vec::with_capacity(topic.partitions.len());
+        let mut seen = BTreeSet::new();
+        for partition_index in topic.partitions.iter().map(|partition| partition.partition_index) {
             let hard = self.hard.groups.get(&group.id);
-            let exists = hard.and_then(|hard| hard.offset(&topic.name, index)).is_some();
-            if error == ErrorCode::None && exists && !is_repeated {
-                self.record(tombstone(&group.id, &topic.name, index));
+            let exists = hard.and_then(|hard| hard.offset(&topic.name, partition_index)).is_some();
+            if error == ErrorCode::None && exists && seen.insert(partition_index) {
+                self.record(tombstone(&group.id, &topic.name, partition_index));
             }
+            answers.push(OffsetDeleteResponsePartition {
+                partition_index,
+                error_code: error.code(),
+            });
         }
         OffsetDeleteResponseTopic {
             name: topic.name.clone(),
-            partitions: answers.into_values().collect(),
+            partitions: answers,
         }
     }
 

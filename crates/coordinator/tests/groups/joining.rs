@@ -129,7 +129,7 @@ fn w24_a_group_id_that_is_empty_and_session_timeouts_out_of_range_are_refused() 
     };
     let refused = world.join_now(9, nameless);
     assert_eq!(refused.error_code, ErrorCode::InvalidGroupId.code());
-    assert_eq!(refused.protocol_name.as_deref(), Some(""));
+    assert_eq!(refused.protocol_name, None);
     for session_timeout_ms in [i32::MIN, -1, 0, 1, 5_999, 1_800_001, i32::MAX] {
         let request = JoinGroupRequest {
             session_timeout_ms,
@@ -147,7 +147,7 @@ fn w24_an_unknown_member_id_is_refused_whether_there_is_a_group_or_not() {
     let without_group = world.join_now(9, join("stranger"));
     assert_eq!(without_group.error_code, ErrorCode::UnknownMemberId.code());
     assert_eq!(without_group.member_id, "stranger");
-    assert_eq!(without_group.protocol_name.as_deref(), Some(""));
+    assert_eq!(without_group.protocol_name, None);
     assert!(world.log.is_empty(), "no group came into being");
     world.stable(1);
     let with_group = world.join_now(9, join("stranger"));

@@ -2,6 +2,7 @@
 
 mod admin;
 mod data;
+mod groups;
 mod render;
 
 use crate::peer::Peer;
@@ -18,7 +19,7 @@ pub(crate) struct Case {
 
 pub(crate) fn all(served: &BTreeMap<i16, RangeInclusive<i16>>) -> Vec<Case> {
     let mut cases = Vec::new();
-    for (name, key, run) in data::CASES.iter().chain(admin::CASES) {
+    for (name, key, run) in data::CASES.iter().chain(admin::CASES).chain(groups::CASES.into_iter().flatten()) {
         // Both advertise Produce 0 to 2 for old clients, and neither serves them.
         let versions = key.valid_versions().filter(|version| served[&key.code()].contains(version));
         cases.extend(versions.map(|version| Case { name, version, run: *run }));

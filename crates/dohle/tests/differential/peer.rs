@@ -7,6 +7,15 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+/// Of both nodes. Sessions may be short, so that they can be waited for.
+const SETTINGS: &[&str] = &[
+    "auto.create.topics.enable=false",
+    "num.partitions=2",
+    "offsets.topic.num.partitions=4",
+    "group.min.session.timeout.ms=500",
+    "group.max.size=4",
+];
+
 /// A connection to either node.
 pub(crate) type Peer = Connection;
 
@@ -23,14 +32,7 @@ impl Kafka {
             port: free_port(),
         };
         let port = kafka.port.to_string();
-        kafka.script(&[
-            "up",
-            kafka.path(),
-            "1",
-            &port,
-            "auto.create.topics.enable=false",
-            "num.partitions=2",
-        ]);
+        kafka.script(&[&["up", kafka.path(), "1", &port], SETTINGS].concat());
         kafka
     }
 
@@ -58,7 +60,7 @@ impl Drop for Kafka {
 
 /// Our node, with the same settings and node id as the real one.
 pub(crate) fn start_ours() -> Node {
-    Node::start(&["node.id=1", "auto.create.topics.enable=false", "num.partitions=2"])
+    Node::start(&[&["node.id=1", "group.initial.rebalance.delay.ms=0"], SETTINGS].concat())
 }
 
 /// API key to the versions that both nodes advertise. Whatever the real node serves of an API that we serve, we must serve as well.

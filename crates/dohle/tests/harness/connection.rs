@@ -13,6 +13,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 pub(crate) struct Connection {
     stream: TcpStream,
     correlation_id: i32,
+    pub(crate) client_id: Option<String>,
 }
 
 impl Connection {
@@ -24,12 +25,26 @@ impl Connection {
         let stream = TcpStream::connect(("127.0.0.1", port))?;
         stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
         stream.set_nodelay(true)?;
-        Ok(Connection { stream, correlation_id: 0 })
+        Ok(Connection {
+            stream,
+            correlation_id: 0,
+            client_id: Some("test".into()),
+        })
+    }
+
+    /// A second connection to the same node.
+    pub(crate) fn another(&self) -> Connection {
+        Connection::open(self.stream.peer_addr().expect("a connected stream").port())
     }
 
     /// Sends a request and decodes its answer; `None` when the node closed the connection instead.
     pub(crate) fn call<R: Request>(&mut self, version: i16, request: &R) -> Option<R::Response> {
         self.send(version, request)?;
+        self.receive::<R>(version)
+    }
+
+    /// The answer to the request that was sent last.
+    pub(crate) fn receive<R: Request>(&mut self, version: i16) -> Option<R::Response> {
         let mut length = [0; 4];
         self.stream.read_exact(&mut length).ok()?;
         let mut answer = vec![0; i32::from_be_bytes(length) as usize];
@@ -50,7 +65,7 @@ impl Connection {
             request_api_key: R::KEY.code(),
             request_api_version: version,
             correlation_id: self.correlation_id,
-            client_id: Some("test".into()),
+            client_id: self.client_id.clone(),
             ..Default::default()
         };
         header

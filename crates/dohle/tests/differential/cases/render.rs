@@ -40,7 +40,7 @@ fn mask(text: &str, field: &str) -> String {
         let (before, after) = rest.split_at(position + marker.len());
         let end = after.find([',', '}']).unwrap_or(after.len());
         let value = after[..end].trim_end();
-        let none = ["-1", "None", "00000000-0000-0000-0000-000000000000"].contains(&value);
+        let none = ["-1", "None", "\"\"", "00000000-0000-0000-0000-000000000000"].contains(&value);
         result.push_str(before);
         result.push_str(if none { value } else { "_" });
         rest = &after[end..];
