@@ -4,6 +4,7 @@ import pathlib
 import random
 import re
 import shutil
+import time
 
 import pytest
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
@@ -46,9 +47,7 @@ def dump(files, *arguments):
 
 
 def write_every_codec(address, topic):
-    """2,000 records in each codec, of bytes that do not compress well, so that they fill several segments.
-
-    Not with librdkafka, which sends lz4 only to brokers that coordinate groups."""
+    """2,000 records in each codec, of bytes that do not compress well, so that they fill several segments."""
     noise = random.Random(5)
     for codec in CODECS:
         producer = KafkaProducer(bootstrap_servers=address, compression_type=None if codec == "none" else codec, linger_ms=5)
@@ -90,6 +89,98 @@ def test_apache_reads_every_file_that_we_write(make_node):
     epochs = (node.data / "files-0/leader-epoch-checkpoint").read_text().split("\n")
     assert epochs[:2] == ["0", "1"] and epochs[2] == "0 0"
     assert re.fullmatch(r"version: 0\ntopic_id: [\w-]{22}\n?", (node.data / "files-0/partition.metadata").read_text())
+
+
+def test_apache_reads_what_compaction_leaves(make_node, tmp_path):
+    node = make_node(log_cleaner_backoff_ms=1).start()
+    dohle("topics", "--create", "--topic", "files", "--bootstrap-server", node.address, *COMPACTED, "--config", "index.interval.bytes=4096")
+    kept = write_keys_and_wait(node.address, "files")
+    assert node.stop() == 0
+    logs = segments(node, "files", ".log")
+    dumped = dump(logs, "--deep-iteration", "--print-data-log")
+    shown = [int(offset) for offset in re.findall(r"^\| offset: (\d+)", dumped, re.MULTILINE)]
+    assert shown == [offset for offset, _ in kept]
+    assert "isvalid: false" not in dumped and "Found" not in dumped
+    assert "deleteHorizonMs: OptionalLong[" in dumped
+    for codec in CODECS:
+        assert f"compresscodec: {codec}" in dumped
+    for ending in (".index", ".timeindex"):
+        files = segments(node, "files", ending)
+        assert len(files) == len(logs)
+        shown = dump(files, "--index-sanity-check")
+        assert shown.count("passed sanity check") + shown.count("is empty") == len(files), shown
+        shown = dump(files, "--verify-index-only")
+        assert "Mismatches" not in shown and "Found timestamp mismatch" not in shown, shown
+    assert re.fullmatch(r"0\n1\nfiles 0 \d+\n", (node.data / "cleaner-offset-checkpoint").read_text())
+    # A real Kafka reads the same, and cleans on.
+    real = apache.Kafka(tmp_path / "kafka", log_cleaner_backoff_ms=100).start()
+    try:
+        apache.tool("TopicCommand", "--bootstrap-server", real.address, "--create", "--topic", "files", "--partitions", 1, *COMPACTED)
+        real.stop()
+        bring_along(node.data / "files-0", real.data / "files-0")
+        real.start()
+        assert read_all(real.address, "files") == kept
+    finally:
+        real.kill()
+
+
+@pytest.mark.parametrize("state", ["clean", "unclean"])
+def test_we_open_what_kafka_compacted(make_node, compacted_by_kafka, state):
+    folder, kept = compacted_by_kafka
+    node = make_node(log_cleaner_backoff_ms=1).start()
+    dohle("topics", "--create", "--topic", "files", "--bootstrap-server", node.address, *COMPACTED)
+    node.stop() if state == "clean" else node.kill()
+    bring_along(folder / state, node.data / "files-0")
+    node.start()
+    everything = read_all(node.address, "files")
+    # Nothing that Kafka has kept is missing, but what our cleaner found in the last segments of Kafka's.
+    assert set(everything) <= set(kept) and len(everything) > 300
+    assert everything[-1] == kept[-1]
+    produce(node.address, "files", [b"and on it goes"])
+    assert read_all(node.address, "files")[-1][1] == b"and on it goes"
+
+
+@pytest.fixture(scope="module")
+def compacted_by_kafka(tmp_path_factory):
+    """A partition that a real Kafka has compacted, after an orderly end and without one, and what can be read of it."""
+    real = apache.Kafka(tmp_path_factory.mktemp("kafka-compacts"), log_cleaner_backoff_ms=100).start()
+    apache.tool("TopicCommand", "--bootstrap-server", real.address, "--create", "--topic", "files", "--partitions", 1, *COMPACTED)
+    kept = write_keys_and_wait(real.address, "files")
+    folder = tmp_path_factory.mktemp("compacted")
+    shutil.copytree(real.data / "files-0", folder / "unclean")
+    real.stop()
+    shutil.copytree(real.data / "files-0", folder / "clean")
+    return folder, kept
+
+
+COMPACTED = [
+    "--config", "cleanup.policy=compact", "--config", "segment.bytes=1048576", "--config", "min.cleanable.dirty.ratio=0.01",
+]  # fmt: skip
+
+
+def write_keys_and_wait(address, topic):
+    """Writes many records of few keys; returns what is left when they have been compacted."""
+    write_keys(address, topic)
+    deadline = time.monotonic() + 60
+    while len(kept := read_all(address, topic)) > 3000:
+        assert time.monotonic() < deadline, f"{len(kept)} records are left"
+        time.sleep(0.2)
+    return kept
+
+
+def write_keys(address, topic):
+    """10,000 records of 300 keys, in every codec; then tombstones, and keys that come only once."""
+    noise = random.Random(5)
+    for number, codec in enumerate(CODECS):
+        producer = KafkaProducer(bootstrap_servers=address, compression_type=None if codec == "none" else codec, linger_ms=5)
+        for record in range(2000):
+            key = b"key %d" % (record % 300)
+            producer.send(topic, noise.randbytes(400).hex().encode(), key=key, partition=0)
+        for key in range(20):
+            producer.send(topic, None, key=b"gone %d %d" % (number, key), partition=0)
+        for key in range(20):
+            producer.send(topic, b"x", key=b"only in %s %d" % (codec.encode(), key), partition=0)
+        producer.close()
 
 
 def test_our_dump_says_what_apaches_says(make_node):
