@@ -10,6 +10,9 @@ use std::time::Instant;
 /// Per target; a minute in all.
 const FUZZ_SECONDS: u32 = 20;
 
+/// Of each world: a minute or two.
+const SIMULATED_SEEDS: &str = "20000";
+
 /// Name, and what it runs.
 type Part = (&'static str, fn() -> Result<()>);
 
@@ -40,7 +43,9 @@ pub(crate) fn run(only: Option<&str>) -> Result<()> {
 
 /// Unit, simulation and in-process tests of every crate, and the tests of the binary with Rust's own Kafka clients.
 fn rust() -> Result<()> {
-    run_command(ci_cargo("test", &["--workspace"]))
+    let mut tests = ci_cargo("test", &["--workspace"]);
+    tests.env("DOHLE_SIM_SEEDS", SIMULATED_SEEDS);
+    run_command(tests)
 }
 
 /// The binary under real clients and beside a real Apache Kafka.

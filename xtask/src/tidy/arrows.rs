@@ -48,6 +48,17 @@ pub(super) fn check() -> Result<Vec<String>> {
         };
         for dependency in package["dependencies"].as_array().into_iter().flatten() {
             let target = dependency["name"].as_str().unwrap_or_default();
+            if name != "dohle-sim"
+                && dependency["features"]
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .any(|feature| feature == "mutants")
+            {
+                found.push(format!(
+                    "{name} asks for the seeded bugs of {target}: they are for the simulator alone"
+                ));
+            }
             let is_test_only = dependency["kind"].as_str() == Some("dev");
             if allowed.contains_key(target) && !is_test_only && !may_import.contains(&target) {
                 found.push(format!("{name} imports {target}: the layers do not allow that arrow"));

@@ -189,7 +189,7 @@ impl Member {
         self.heartbeat = None;
         self.commit = None;
         self.is_called = false;
-        if phase != Phase::Stable {
+        if phase == Phase::Dead || !self.plan.is_cooperative {
             self.places.clear();
         }
     }
@@ -277,6 +277,9 @@ impl Member {
             ..Default::default()
         };
         let patience_ms = i64::from(self.plan.rebalance_ms) + 5_000;
+        if self.plan.is_cooperative {
+            self.commit(0, out);
+        }
         self.joining = self.send(self.plan.versions.sync, GroupRequest::Sync(request), patience_ms, out);
     }
 
@@ -329,8 +332,15 @@ impl Member {
 
     fn send_commit(&mut self, advance: i64, out: &mut Vec<Action>) {
         self.wake(self.plan.commit_ms, Wake::Commit, out);
-        if self.commit.is_some() || self.places.is_empty() {
-            return;
+        if self.commit.is_none() {
+            self.commit = self.commit(advance, out);
+        }
+    }
+
+    /// None if it owns nothing.
+    fn commit(&mut self, advance: i64, out: &mut Vec<Action>) -> Option<u64> {
+        if self.places.is_empty() {
+            return None;
         }
         let mut topics: BTreeMap<u8, Vec<OffsetCommitRequestPartition>> = BTreeMap::new();
         for place in &self.places {
@@ -357,7 +367,7 @@ impl Member {
             topics: topics.into_iter().map(topic).collect(),
             ..Default::default()
         };
-        self.commit = self.send(self.plan.versions.commit, GroupRequest::CommitOffsets(request), PATIENCE_MS, out);
+        self.send(self.plan.versions.commit, GroupRequest::CommitOffsets(request), PATIENCE_MS, out)
     }
 
     fn fetch_positions(&mut self, out: &mut Vec<Action>) {

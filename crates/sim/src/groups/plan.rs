@@ -38,6 +38,8 @@ pub(super) struct MemberPlan {
     /// The favourite first.
     pub(super) protocols: Vec<&'static str>,
     pub(super) topics: Vec<&'static str>,
+    /// It goes on with what it owns while a rebalance runs (KIP-429).
+    pub(super) is_cooperative: bool,
     pub(super) versions: Versions,
     pub(super) session_ms: i32,
     pub(super) rebalance_ms: i32,
@@ -162,6 +164,7 @@ fn draw_members(random: &mut Random) -> Vec<MemberPlan> {
             protocol_type,
             protocols: draw_protocols(random, odd_per_mille),
             topics: draw_topics(random),
+            is_cooperative: random.chance(300),
             versions: *random.pick(&VERSIONS[oldest..]),
             session_ms,
             rebalance_ms: if is_slow { 330_000 } else { random.between(2_000..=9_000) as i32 },

@@ -24,6 +24,8 @@ const START_MS: i64 = 1_000_000;
 const EVENTS_MAX: u64 = 300_000;
 /// A session and a bit: who is dead at the end of the chaos is gone then.
 const QUIET_MS: i64 = 11_000;
+/// Who comes back does so before the world is inspected.
+const RETURN_MS_MAX: i64 = 9_000;
 const INSPECTION_MS: i64 = 1_000;
 
 /// Who sent a request, and its number there.
@@ -142,6 +144,7 @@ impl World {
             }
             Event::Committed { incarnation, end } => return self.on_committed(incarnation, end),
             Event::Timers { incarnation } => return self.on_timers(incarnation),
+            Event::Crash | Event::Mischief | Event::Stranger | Event::Operator if self.stage != Stage::Chaos => {}
             Event::Crash => self.on_crash(),
             Event::Load => {
                 self.node.state = State::Loading;
@@ -279,7 +282,7 @@ impl World {
         self.again(self.plan.mischief_every_ms, Event::Mischief);
         let now_ms = self.queue.now_ms();
         let index = self.random.below(self.members.len());
-        let returns_after_ms = self.random.between(10..=12_000);
+        let returns_after_ms = self.random.between(10..=RETURN_MS_MAX);
         match self.random.below(7) {
             0 => self.members[index].paused_until_ms = now_ms + self.random.between(500..=20_000),
             1 => self.members[index].die(),
@@ -433,7 +436,7 @@ impl World {
     /// The clients notice sooner or later.
     fn on_crash(&mut self) {
         self.again(self.plan.crash_every_ms, Event::Crash);
-        if self.stage != Stage::Chaos || self.node.shard().is_none() {
+        if self.node.shard().is_none() {
             return;
         }
         self.trace.line(self.queue.now_ms(), format_args!("crash"));
