@@ -161,8 +161,8 @@ fn consumer_groups(args: &GroupsArgs) -> anyhow::Result<ExitCode> {
 async fn connect(args: &GroupsArgs) -> anyhow::Result<Admin> {
     let mut properties = properties_of(args.server.command_config.as_ref())?;
     properties.set("bootstrap.servers", &args.server.bootstrap_server);
-    properties.set("default.api.timeout.ms", &args.timeout.to_string());
-    properties.set_default("request.timeout.ms", &args.timeout.to_string());
+    properties.set("default.api.timeout.ms", args.timeout.to_string());
+    properties.set_default("request.timeout.ms", args.timeout.to_string());
     properties.set_default("client.id", "adminclient-1");
     Ok(Admin::connect(ClientConfig::from_properties(&properties)?).await?)
 }

@@ -133,8 +133,8 @@ impl Admin {
                 for (node, groups) in by_node {
                     answers.extend(ask(node, self.cluster.node(node).await?, groups).await?);
                 }
-                let later = answers.values().filter_map(|answer| answer.as_ref().err());
-                later.cloned().find(ClientError::is_retriable).map_or(Ok(()), Err)
+                let mut later = answers.values().filter_map(|answer| answer.as_ref().err());
+                later.find(|error| error.is_retriable()).map_or(Ok(()), |error| Err(error.clone()))
             })
             .await;
         // What is still refused is told group by group.
