@@ -191,18 +191,18 @@ class Java(GroupMember):
     good_ends = (0, 143)
 
     def command(self):
-        self.generations = []
+        self.generations, self.generation, self.kept = [], -1, frozenset()
+        assignor = ["--assignment-strategy", f"org.apache.kafka.clients.consumer.{self.assignor}"] if self.assignor else []
         config = self.output.path.with_suffix(".properties")
         config.write_text(f"heartbeat.interval.ms={self.session_ms // 6}\nreconnect.backoff.max.ms=500\n")
         return [
             SCRIPT, "tool", "org.apache.kafka.tools.VerifiableConsumer", "--bootstrap-server", self.address, "--topic", self.topic,
             "--group-id", self.group, "--session-timeout", self.session_ms, "--verbose", "--command-config", config,
+            *assignor,
         ]  # fmt: skip
 
     def environment(self):
         return {"TOOL_JAVA_OPTS": "-Xmx128m -XX:TieredStopAtLevel=1 -XX:-UseG1GC -XX:+UseSerialGC -Dlevel=INFO"}
-
-    generation = -1
 
     def parse(self, lines):
         """An assignment is one callback; the log tells before it, and in the same order, in which generation the member synced."""
@@ -212,10 +212,13 @@ class Java(GroupMember):
             if said["name"] == "record_data":
                 yield Record(said["partition"], said["offset"], said["value"])
             elif said["name"] == "partitions_assigned":
-                partitions = frozenset(place["partition"] for place in said["partitions"])
-                yield Assigned(partitions, partitions, self.generations.pop(0))
+                added = frozenset(place["partition"] for place in said["partitions"])
+                self.kept |= added
+                yield Assigned(self.kept, added, self.generations.pop(0))
             elif said["name"] == "partitions_revoked":
-                yield Revoked(frozenset(place["partition"] for place in said["partitions"]))
+                revoked = frozenset(place["partition"] for place in said["partitions"])
+                self.kept -= revoked
+                yield Revoked(revoked)
 
     def _new_generations(self):
         for line in self.errors.new_lines():

@@ -21,7 +21,7 @@ class Load:
 
     def __init__(self, address):
         self.acked, self.failed, self.next = {}, [], 0
-        self._producer = Producer({"bootstrap.servers": address, "enable.idempotence": True, "linger.ms": 5, "reconnect.backoff.max.ms": 500})
+        self._producer = Producer({"bootstrap.servers": address, "enable.idempotence": True, "linger.ms": 5, "log_level": 2})
         self._ended = threading.Event()
         self._thread = None
 

@@ -29,8 +29,8 @@ LANES = {
     "aiokafka": ([Aiokafka] * 3, [Aiokafka] * 2, None),
     "kafkajs": ([Kafkajs] * 3, [Kafkajs] * 2, None),
     "kcat": ([Kcat] * 3, [Kcat] * 2, None),
-    "java": ([Java] * 3, [Java] * 2, None),
-    "mixed": ([Confluent, KafkaPython, Java], [KafkaPython, Confluent], "range"),
+    "java": ([Java] * 3, [Java] * 2, "CooperativeStickyAssignor"),
+    "mixed": ([Confluent, KafkaPython, Java], [KafkaPython, Confluent], None),
 }
 
 
@@ -87,8 +87,8 @@ class Storm:
         begin, took = time.monotonic(), {}
         waiting = {name: lane for name, lane in self.lanes.items() if not lane.findings}
         while waiting:
-            took_s = time.monotonic() - begin
             for name, lane in list(waiting.items()):
+                took_s = time.monotonic() - begin
                 lane.findings += [member.fault() for member in lane.awake if member.fault()]
                 if reached(lane):
                     took[name] = took_s

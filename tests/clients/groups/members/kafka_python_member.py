@@ -1,13 +1,11 @@
 """A group member on kafka-python. It commits what it has logged."""
 
 from kafka import ConsumerRebalanceListener, KafkaConsumer
-from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.errors import CommitFailedError, RebalanceInProgressError, RetriableError
 from member import Member
 
 member = Member()
 arguments = member.arguments
-settings = {"partition_assignment_strategy": (RangePartitionAssignor,)} if arguments.assignor == "range" else {}
 
 
 class Listener(ConsumerRebalanceListener):
@@ -27,7 +25,6 @@ consumer = KafkaConsumer(
     heartbeat_interval_ms=arguments.session_ms // 6,
     reconnect_backoff_max_ms=500,
     metadata_max_age_ms=2000,
-    **settings,
 )
 consumer.subscribe([arguments.topic], listener=Listener())
 while member.running:
