@@ -28,16 +28,17 @@ pub(super) struct Answer {
 
 impl Consumer {
     pub(super) async fn start_fetches(&mut self) -> Result<(), ConsumeError> {
-        let metadata = self.cluster.metadata();
+        let mut metadata = self.cluster.metadata();
+        let mut ready = self.partitions.iter().filter(|(_, progress)| progress.to_fetch().is_some());
+        if ready.any(|(tp, _)| metadata.leader(tp).is_none()) {
+            self.refresh().await?;
+            metadata = self.cluster.metadata();
+        }
         let backoff = self.config.client.backoff();
         let mut by_node: BTreeMap<i32, BTreeMap<TopicPartition, Wanted>> = BTreeMap::new();
-        let mut leaderless = false;
         for (tp, progress) in &mut self.partitions {
-            let (Some(offset), None, false) = (progress.next_fetch, progress.not_before, progress.paused) else {
-                continue;
-            };
+            let Some(offset) = progress.to_fetch() else { continue };
             let Some(Leader { node, epoch, topic_id }) = metadata.leader(tp) else {
-                leaderless = true;
                 progress.back_off(&backoff);
                 continue;
             };
@@ -50,9 +51,6 @@ impl Consumer {
                 };
                 by_node.entry(node).or_default().insert(tp.clone(), wanted);
             }
-        }
-        if leaderless {
-            self.refresh().await?;
         }
         for (node, wanted) in by_node {
             if !self.sessions.get(&node).is_some_and(|fetch| fetch.in_flight) {
@@ -138,7 +136,7 @@ impl Consumer {
         };
         match ErrorCode::from_code(data.error_code) {
             ErrorCode::None => {}
-            ErrorCode::OffsetOutOfRange => return self.reset_position(tp, asked),
+            ErrorCode::OffsetOutOfRange => return self.reset_position(&tp, asked),
             code if code.is_retriable() || matches!(code, ErrorCode::FencedLeaderEpoch | ErrorCode::UnknownServerError) => {
                 progress.back_off(&self.config.client.backoff());
                 return Ok(true);
@@ -166,13 +164,13 @@ impl Consumer {
     }
 
     /// What was fetched before is still handed out: it was in the log.
-    fn reset_position(&mut self, tp: TopicPartition, offset: i64) -> Result<bool, ConsumeError> {
+    fn reset_position(&mut self, tp: &TopicPartition, offset: i64) -> Result<bool, ConsumeError> {
         let out_of_range = |_| ConsumeError::OutOfRange {
             partition: tp.clone(),
             offset,
         };
-        let start = self.start_without_position(&tp).map_err(out_of_range)?;
-        if let Some(progress) = self.partitions.get_mut(&tp) {
+        let start = self.start_without_position(tp).map_err(out_of_range)?;
+        if let Some(progress) = self.partitions.get_mut(tp) {
             progress.start = start;
             progress.next_fetch = None;
         }

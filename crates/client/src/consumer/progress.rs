@@ -57,11 +57,18 @@ impl Progress {
         }
     }
 
-    /// The start is found.
+    /// The start is found. Records that were fetched before a reset are still to be handed out.
     pub(super) fn begin(&mut self, offset: i64) {
         self.lookup = None;
-        self.position = Some(offset);
         self.next_fetch = Some(offset);
+        if self.fetched == 0 {
+            self.position = Some(offset);
+        }
+    }
+
+    /// The offset to ask for, if anything is to be asked now.
+    pub(super) fn to_fetch(&self) -> Option<i64> {
+        self.next_fetch.filter(|_| self.not_before.is_none() && !self.paused)
     }
 
     pub(super) fn back_off(&mut self, backoff: &Backoff) {

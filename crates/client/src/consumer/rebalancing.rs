@@ -288,7 +288,7 @@ impl Consumer {
 
     pub(super) fn auto_commit_at(&self) -> Option<Instant> {
         let group = self.group.as_ref()?;
-        group.auto_commit_at.filter(|_| group.auto_commit.is_none())
+        group.auto_commit_at.filter(|_| group.auto_commit.is_none() && !self.is_giving_up())
     }
 
     fn schedule_auto_commit(&mut self) {
@@ -300,7 +300,7 @@ impl Consumer {
     /// Commits the positions if it is time, and notes what has been committed.
     pub(super) fn auto_commit(&mut self) {
         self.note_auto_commit();
-        if self.auto_commit_at().is_none_or(|at| at > Instant::now()) || self.is_giving_up() {
+        if self.auto_commit_at().is_none_or(|at| at > Instant::now()) {
             return;
         }
         self.schedule_auto_commit();

@@ -152,9 +152,10 @@ impl Member {
         let topics = self.topics_to_join(&wanted.subscription).await?;
         let reached = self.coordinator.reach().await.map_err(later)?;
         let joining = self.join_at(&reached, wanted, topics);
-        joining.await.inspect_err(|setback| match setback {
-            Setback::Later(error) => self.coordinator.heed(reached.node, error),
-            _ => {}
+        joining.await.inspect_err(|setback| {
+            if let Setback::Later(error) = setback {
+                self.coordinator.heed(reached.node, error);
+            }
         })
     }
 
