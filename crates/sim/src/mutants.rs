@@ -5,7 +5,7 @@ use dohle_coordinator::mutant::Mutant;
 use crate::groups;
 
 /// A mutant that survives so many seeds is not caught.
-pub const SEEDS_MAX: u64 = 2_000;
+pub const SEEDS_MAX: u64 = 500;
 
 /// How a mutant was caught.
 #[derive(Debug)]

@@ -15,7 +15,7 @@ impl Random {
         Random { state: seed }
     }
 
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.state;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -25,16 +25,16 @@ impl Random {
 
     /// Less than `bound`, which is not 0. The bias of the remainder is of no concern here.
     pub fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound as u64) as usize
+        (self.draw() % bound as u64) as usize
     }
 
     pub fn between(&mut self, range: RangeInclusive<i64>) -> i64 {
         let span = (range.end() - range.start() + 1) as u64;
-        range.start() + (self.next() % span) as i64
+        range.start() + (self.draw() % span) as i64
     }
 
     pub fn chance(&mut self, per_mille: u32) -> bool {
-        self.next() % 1000 < u64::from(per_mille)
+        self.draw() % 1000 < u64::from(per_mille)
     }
 
     pub fn pick<'a, T>(&mut self, choices: &'a [T]) -> &'a T {
@@ -42,7 +42,7 @@ impl Random {
     }
 
     pub fn uuid(&mut self) -> Uuid {
-        Uuid::from_u64_pair(self.next(), self.next())
+        Uuid::from_u64_pair(self.draw(), self.draw())
     }
 }
 
@@ -53,7 +53,7 @@ mod tests {
     #[test]
     fn a_seed_means_the_same_for_ever() {
         let mut random = Random::new(1_234_567);
-        let drawn: Vec<u64> = (0..3).map(|_| random.next()).collect();
+        let drawn: Vec<u64> = (0..3).map(|_| random.draw()).collect();
         // The first values of SplitMix64 for this seed, as its authors publish them.
         assert_eq!(
             drawn,

@@ -300,11 +300,9 @@ impl Member {
     /// Of SyncGroup, Heartbeat and OffsetCommit.
     fn on_error(&mut self, error_code: i16, out: &mut Vec<Action>) {
         match ErrorCode::from_code(error_code) {
-            ErrorCode::RebalanceInProgress => {
-                if !self.is_called {
-                    self.is_called = true;
-                    self.wake(self.lag_ms, Wake::Join, out);
-                }
+            ErrorCode::RebalanceInProgress if !self.is_called => {
+                self.is_called = true;
+                self.wake(self.lag_ms, Wake::Join, out);
             }
             ErrorCode::IllegalGeneration => self.join(out),
             ErrorCode::UnknownMemberId => {

@@ -159,7 +159,7 @@ fn draw_members(random: &mut Random) -> Vec<MemberPlan> {
         let oldest = if instance.is_some() { STATIC_VERSIONS } else { 0 };
         let session_ms = random.between(6_000..=10_000) as i32;
         members.push(MemberPlan {
-            group: *random.pick::<&str>(groups),
+            group: random.pick::<&str>(groups),
             instance,
             protocol_type,
             protocols: draw_protocols(random, odd_per_mille),

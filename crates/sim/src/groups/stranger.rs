@@ -17,6 +17,9 @@ use crate::random::Random;
 /// So much of what passed by is remembered.
 const SIGHTINGS_MAX: usize = 24;
 
+/// Protocols that strangers come with.
+const OFFERS: [&[&str]; 5] = [&["range"], &["range", "sticky"], &["sticky"], &["odd"], &[]];
+
 /// What a stranger has overheard.
 #[derive(Debug, Clone)]
 struct Sighting {
@@ -135,7 +138,7 @@ fn join(random: &mut Random, victim: Sighting) -> GroupRequest {
         1 => assignment::subscription(&TOPICS[1..]),
         _ => assignment::subscription(&TOPICS[..1]),
     };
-    let names: &[&str] = *random.pick(&[&["range"][..], &["range", "sticky"], &["sticky"], &["odd"], &[]]);
+    let names = OFFERS[random.below(OFFERS.len())];
     let protocol = |name: &&str| JoinGroupRequestProtocol {
         name: (*name).to_owned(),
         metadata: metadata.clone(),
