@@ -111,7 +111,7 @@ fn all_refused(topic: &OffsetCommitRequestTopic, error: ErrorCode) -> OffsetComm
 fn merged(refused: Vec<OffsetCommitResponseTopic>, committed: Vec<OffsetCommitResponseTopic>) -> Vec<OffsetCommitResponseTopic> {
     let mut topics: Vec<OffsetCommitResponseTopic> = Vec::with_capacity(refused.len() + committed.len());
     // Clients may name very many topics.
-    let mut places = HashMap::new();
+    let mut places: HashMap<_, usize> = HashMap::new();
     for topic in refused.into_iter().chain(committed) {
         match places.entry((topic.name.clone(), topic.topic_id)) {
             Entry::Occupied(place) => topics[*place.get()].partitions.extend(topic.partitions),

@@ -1,5 +1,7 @@
 //! OffsetDelete: forgets what a group has committed for partitions that none of its members reads.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use dohle_coordinator::{GroupRequest, GroupResponse};
@@ -70,13 +72,19 @@ fn refused(topic: &OffsetDeleteRequestTopic, partitions: &[OffsetDeleteRequestPa
     }
 }
 
-/// What was refused comes first, and a topic that is in both lists is once in the answer.
-fn merged(mut refused: Vec<OffsetDeleteResponseTopic>, deleted: Vec<OffsetDeleteResponseTopic>) -> Vec<OffsetDeleteResponseTopic> {
-    for topic in deleted {
-        match refused.iter_mut().find(|other| other.name == topic.name) {
-            Some(other) => other.partitions.extend(topic.partitions),
-            None => refused.push(topic),
+/// What was refused comes first, and each topic is once in the answer.
+fn merged(refused: Vec<OffsetDeleteResponseTopic>, deleted: Vec<OffsetDeleteResponseTopic>) -> Vec<OffsetDeleteResponseTopic> {
+    let mut topics: Vec<OffsetDeleteResponseTopic> = Vec::with_capacity(refused.len() + deleted.len());
+    // Clients may name very many topics.
+    let mut places: HashMap<_, usize> = HashMap::new();
+    for topic in refused.into_iter().chain(deleted) {
+        match places.entry(topic.name.clone()) {
+            Entry::Occupied(place) => topics[*place.get()].partitions.extend(topic.partitions),
+            Entry::Vacant(place) => {
+                place.insert(topics.len());
+                topics.push(topic);
+            }
         }
     }
-    refused
+    topics
 }

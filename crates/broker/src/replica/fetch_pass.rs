@@ -80,13 +80,17 @@ impl FetchPass {
         self.is_urgent || self.plan.partitions.is_empty()
     }
 
-    /// Looks at partitions until one has to be read from files; false if there is one.
+    /// Looks at partitions until one has to be read from the disk; false if there is one.
     pub(crate) fn read_memory(&mut self) -> bool {
         while let Some(wanted) = self.plan.partitions.get(self.answers.len()) {
-            match self.look(wanted) {
-                Look::Answer(answer) => self.push(answer),
-                Look::Files(..) => return false,
-            }
+            let answer = match self.look(wanted) {
+                Look::Answer(answer) => answer,
+                Look::Files(view, request) => match view.log.read_on(request) {
+                    Some(read) => with_records(wanted, &view, self.limits.isolation, read.records, read.next_offset),
+                    None => return false,
+                },
+            };
+            self.push(answer);
         }
         true
     }

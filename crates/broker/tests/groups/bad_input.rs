@@ -104,6 +104,23 @@ async fn ten_thousand_groups_of_one_client_are_kept_and_the_next_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_thousand_topics_that_do_not_exist_are_refused_in_linear_time() {
+    let broker = start().await;
+    let mut client = broker.connect().await;
+    let names: Vec<String> = (0..100_000).map(|number| format!("no {number}")).collect();
+    let offsets: Vec<_> = names.iter().map(|name| (&**name, 0, 1, "")).collect();
+    let answer = client.call(9, &commit_request("g", &offsets)).await;
+    assert_eq!(answer.topics.len(), names.len());
+    assert!(
+        answer
+            .topics
+            .iter()
+            .all(|topic| topic.partitions[0].error_code == ErrorCode::UnknownTopicOrPartition.code())
+    );
+    broker.canary().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn there_are_coordinators_of_groups_only() {
     let broker = start().await;
     let mut client = broker.connect().await;

@@ -7,9 +7,11 @@ use std::sync::Arc;
 use dohle_protocol::ErrorCode;
 use dohle_storage::FaultyDisk;
 use dohle_storage::disk::Operation;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::groups_client::{AT_ONCE, Member, commit, committed, position, ready};
-use crate::harness::TestBroker;
+use crate::harness::{TestBroker, batch_of};
 
 const LOG: &str = "/data/__consumer_offsets-0/00000000000000000000.log";
 
@@ -31,6 +33,7 @@ async fn a_damaged_record_is_skipped_and_the_rest_is_served() {
     let broker = start(&disk).await;
     let mut client = broker.connect().await;
     let groups = ["before", "damaged", "behind", "far behind"];
+    client.produce("t", 0, batch_of(&["record"; 10])).await;
     for (offset, group) in (1..).zip(groups) {
         assert_eq!(commit(&mut client, group, 0, offset).await, ErrorCode::None);
     }
@@ -42,7 +45,9 @@ async fn a_damaged_record_is_skipped_and_the_rest_is_served() {
             .expect("the name of the group");
         bytes[at] ^= 1;
     });
-    let broker = open(&disk).await;
+    let address = free_address().await;
+    let settings = [AT_ONCE, &[("log.dirs", "/data"), ("metrics.listener", &address)]].concat();
+    let broker = TestBroker::open(Arc::new(disk.clone()), &settings).await;
     let mut client = broker.connect().await;
     while committed(&mut client, "before").await == Err(ErrorCode::CoordinatorLoadInProgress) {}
     let mut found = Vec::new();
@@ -91,4 +96,18 @@ async fn when_the_log_cannot_be_synced_nobody_is_told_what_may_be_lost() {
     let mut client = broker.connect().await;
     while committed(&mut client, "g").await == Err(ErrorCode::CoordinatorLoadInProgress) {}
     assert!([1, 2].contains(&position(&mut client, "g").await));
+}
+
+async fn free_address() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    listener.local_addr().unwrap().to_string()
+}
+
+async fn scrape(address: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = "GET /metrics HTTP/1.1\r\nHost: node\r\nConnection: close\r\n\r\n";
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
 }
