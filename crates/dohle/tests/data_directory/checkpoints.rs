@@ -99,3 +99,23 @@ fn epoch_end(node: &Node, epoch: i32) -> (i16, i32, i64) {
     let found = answer.topics.remove(0).partitions.remove(0);
     (found.error_code, found.leader_epoch, found.end_offset)
 }
+
+#[test]
+fn a_partition_that_cannot_be_opened_keeps_its_place_in_the_checkpoints() {
+    let mut node = Node::start(&[]);
+    let content = Content::write(&mut node.connect(), "t");
+    assert!(node.stop().success());
+    let index = crate::content::files(&node, "t", "index").remove(0);
+    std::fs::remove_file(&index).unwrap();
+    std::fs::create_dir(&index).unwrap();
+    node.start_again();
+    assert_eq!(node.connect().fetch("t", 0, 0).error_code, 56);
+    node.connect().create_topic("u", 1, &[]);
+    node.connect().produce("u", 0, one_record("another topic"));
+    assert!(node.stop().success());
+    let recovery_points = std::fs::read_to_string(node.data().join(DIRECTORY_CHECKPOINTS[0])).unwrap();
+    assert!(recovery_points.contains(&format!("t 0 {RECORDS}\n")), "{recovery_points}");
+    std::fs::remove_dir(&index).unwrap();
+    node.start_again();
+    content.assert_readable(&mut node.connect(), "t", 0, RECORDS);
+}
