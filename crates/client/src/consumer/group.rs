@@ -123,7 +123,16 @@ impl MemberHandle {
         self.stage.borrow().clone()
     }
 
-    /// The stage, as long as it has not been seen.
+    /// The generation in which the partitions were owned may have ended, and the next one has not begun: nothing can be committed.
+    pub(super) fn is_joining(&self) -> bool {
+        matches!(*self.stage.borrow(), Stage::Joining)
+    }
+
+    /// Waits until the join has come to some end.
+    pub(super) async fn joined(&mut self) {
+        let _ = self.stage.wait_for(|stage| !matches!(stage, Stage::Joining)).await;
+    }
+
     pub(super) fn wish(&self, wish: Wish) {
         self.wish.send_replace(wish);
     }

@@ -82,7 +82,15 @@ impl Consumer {
 
     /// Leaves the group, with a last commit as for any rebalance; reads nothing any more.
     pub async fn unsubscribe(&mut self, wait_max: Duration) -> Result<(), ConsumeError> {
-        let left = tokio::time::timeout(wait_max, self.give_up_all_and_leave()).await;
+        let keeps_partitions = !self.partitions.is_empty();
+        let left = tokio::time::timeout(wait_max, async {
+            // What a cooperative member kept can be committed in the next generation, if that begins in time.
+            if let Some(membership) = self.membership_mut().filter(|_| keeps_partitions) {
+                let _ = tokio::time::timeout(wait_max / 2, membership.joined()).await;
+            }
+            self.give_up_all_and_leave().await
+        })
+        .await;
         if let Some(group) = &mut self.group {
             group.membership = None;
         }
@@ -288,7 +296,10 @@ impl Consumer {
 
     pub(super) fn auto_commit_at(&self) -> Option<Instant> {
         let group = self.group.as_ref()?;
-        group.auto_commit_at.filter(|_| group.auto_commit.is_none() && !self.is_giving_up())
+        let joins = group.membership.as_ref().is_some_and(MemberHandle::is_joining);
+        group
+            .auto_commit_at
+            .filter(|_| group.auto_commit.is_none() && !joins && !self.is_giving_up())
     }
 
     fn schedule_auto_commit(&mut self) {

@@ -388,6 +388,33 @@ async fn leaving_does_not_wait_for_a_rebalance_to_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_cooperative_member_that_is_closed_while_it_joins_commits_in_the_next_generation() {
+    let server = Server::start(1, &[0]).await;
+    let (mut consumer, _) = member(&server, &["partition.assignment.strategy=cooperative-sticky"]).await;
+    read(&mut consumer, RECORDS).await;
+    server.change(|state| {
+        state.parks_joins = true;
+        state.heartbeat = Some(ErrorCode::RebalanceInProgress);
+    });
+    // Polls until the join is sent.
+    for _ in 0..4 {
+        poll(&mut consumer).await.unwrap();
+    }
+    let closing = tokio::spawn(consumer.close(CLOSE));
+    server.change(|state| state.parks_joins = false);
+    closing.await.unwrap().unwrap();
+    assert_eq!(
+        without_heartbeats(&server),
+        [
+            "join member 1 owning ",
+            "join member 1 owning 0",
+            "commit 0 at 10 in 2",
+            "leave member 1"
+        ]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn seek_pause_and_resume() {
     let server = Server::start(2, &[0, 1]).await;
     let (mut consumer, _) = member(&server, &[]).await;

@@ -1,6 +1,6 @@
 //! What all members of a group have seen, in one order.
 
-use dohle_client::{ConsumerRecord, TopicPartition};
+use dohle_client::TopicPartition;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,27 +52,24 @@ impl Journal {
         });
     }
 
-    pub(crate) fn read(&self, member: &'static str, records: &[ConsumerRecord]) {
+    /// Partition, offset and value of each record.
+    pub(crate) fn read<'a>(&self, member: &'static str, records: impl IntoIterator<Item = (i32, i64, &'a [u8])>) {
         self.0.send_modify(|entries| {
-            for record in records {
-                let value = record.value.as_ref().expect("every record has a value");
+            for (partition, offset, value) in records {
                 let number = std::str::from_utf8(value).unwrap().parse().unwrap();
                 *entries.read.entry(number).or_default() += 1;
                 *entries.by_member.entry(member).or_default() += 1;
-                let next = entries.next_offsets.entry(record.partition).or_default();
+                let next = entries.next_offsets.entry(partition).or_default();
                 // Going back is reading again; a gap is a loss.
-                if record.offset > *next {
-                    entries.violations.push(format!(
-                        "{member} skipped {next} to {} of partition {}",
-                        record.offset, record.partition
-                    ));
+                if offset > *next {
+                    let skipped = format!("{member} skipped {next} to {offset} of partition {partition}");
+                    entries.violations.push(skipped);
                 }
-                *next = record.offset + 1;
-                let owner = entries.owners.get(&record.partition);
+                *next = offset + 1;
+                let owner = entries.owners.get(&partition);
                 if owner != Some(&member) {
-                    entries
-                        .violations
-                        .push(format!("{member} read of partition {}, which {owner:?} has", record.partition));
+                    let stolen = format!("{member} read of partition {partition}, which {owner:?} has");
+                    entries.violations.push(stolen);
                 }
             }
         });

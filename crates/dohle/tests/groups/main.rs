@@ -5,6 +5,7 @@ mod harness;
 mod journal;
 mod member;
 mod membership;
+mod mixed;
 mod processes;
 
 use crate::harness::Node;

@@ -102,7 +102,9 @@ async fn run(name: &'static str, mut consumer: Consumer, journal: Journal, mut e
     loop {
         let end = tokio::select! {
             records = consumer.poll(Duration::from_secs(1)) => {
-                journal.read(name, &records.unwrap_or_else(|error| panic!("{name}: {error}")));
+                let records = records.unwrap_or_else(|error| panic!("{name}: {error}"));
+                let read = records.iter().map(|record| (record.partition, record.offset, record.value.as_deref().unwrap_or_default()));
+                journal.read(name, read);
                 continue;
             }
             end = &mut ended => end,
