@@ -145,14 +145,14 @@ impl GroupRecord {
                     group,
                     topic,
                     partition,
-                    value: value.map(after_version).transpose()?,
+                    value: value.map(offset_commit_value).transpose()?,
                 }
             }
             GROUP_METADATA_KEY => {
                 let GroupMetadataKey { group } = Message::decode(&mut key, version)?;
                 GroupRecord::GroupMetadata {
                     group,
-                    value: value.map(after_version).transpose()?,
+                    value: value.map(group_metadata_value).transpose()?,
                 }
             }
             _ if version > GROUP_METADATA_KEY => return Ok(None),
@@ -177,6 +177,23 @@ fn after_version<M: Message>(bytes: Bytes) -> Result<M, DecodeError> {
     let mut decoder = Decoder::new(bytes);
     let version = decoder.i16()?;
     M::decode(&mut decoder, version)
+}
+
+/// Without tagged fields that we do not know: the version that we write has no place for them.
+fn offset_commit_value(bytes: Bytes) -> Result<OffsetCommitValue, DecodeError> {
+    let mut value: OffsetCommitValue = after_version(bytes)?;
+    value.unknown_tagged_fields = TaggedFields::default();
+    Ok(value)
+}
+
+/// The same.
+fn group_metadata_value(bytes: Bytes) -> Result<GroupMetadataValue, DecodeError> {
+    let mut value: GroupMetadataValue = after_version(bytes)?;
+    value.unknown_tagged_fields = TaggedFields::default();
+    for member in &mut value.members {
+        member.unknown_tagged_fields = TaggedFields::default();
+    }
+    Ok(value)
 }
 
 #[cfg(test)]
