@@ -1,5 +1,6 @@
 //! Clients that share no code with us, against a process of ours: librdkafka through `rdkafka`, and `rskafka` with a codec of its own.
 
+mod groups;
 #[path = "../harness/mod.rs"]
 mod harness;
 mod matrix;
