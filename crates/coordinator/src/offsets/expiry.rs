@@ -21,6 +21,10 @@ struct Rule {
 
 impl Turn<'_> {
     pub(crate) fn sweep(&mut self) {
+        if !self.decision.records.is_empty() {
+            // A group may have become empty in this turn, and hard state still says what it was before: its offsets would look old.
+            return self.arm(Timer::Sweep, 0);
+        }
         let hard = self.hard;
         for (id, group) in &hard.groups {
             if self.decision.records.len() >= limits::SWEEP_RECORDS_MAX {

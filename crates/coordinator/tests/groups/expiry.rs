@@ -139,3 +139,24 @@ fn a_large_sweep_goes_in_steps() {
     assert!((10_000..12_000).contains(&largest), "{largest}");
     assert_eq!(world.shard.groups().count(), 0);
 }
+
+/// Found by simulation: the log does not say yet that the group has become empty, and its record is older than the retention.
+#[test]
+fn trap_46_offsets_outlive_a_group_that_becomes_empty_in_the_moment_of_the_sweep() {
+    let mut world = world();
+    let ids = world.stable(1);
+    assert_eq!(world.commit(&ids[0], 1), 0);
+    live(&mut world, &ids[0], 2 * RETENTION_MS);
+    // The node itself stands still: the session, the rebalance that follows and the sweep are all late at once.
+    for _ in 0..2 {
+        world.now_ms += RETENTION_MS / 2;
+        let late = world.shard.on_timers(world.now_ms);
+        world.carry_out(late);
+    }
+    assert_eq!(world.state(), "Empty");
+    assert_eq!(world.fetch("t").committed_offset, 7);
+    world.sleep(RETENTION_MS - CHECK_MS);
+    assert_eq!(world.fetch("t").committed_offset, 7);
+    world.sleep(2 * CHECK_MS);
+    assert_eq!(world.fetch("t").committed_offset, -1);
+}

@@ -100,7 +100,6 @@ impl Checker {
 
     pub(super) fn on_decision(&mut self, step: Step<'_>) -> Result<(), Violation> {
         if matches!(step.cause, Cause::Timers) {
-            self.timers_ran_ms = step.now_ms;
             self.groups.values_mut().for_each(|group| group.is_completing = false);
         }
         self.on_own_join(step)?;
@@ -124,6 +123,9 @@ impl Checker {
             self.on_joined(step, &group, &answers)?;
         }
         self.park(step)?;
+        if matches!(step.cause, Cause::Timers) {
+            self.timers_ran_ms = step.now_ms;
+        }
         self.nobody_waits_for_ever(step.now_ms)
     }
 

@@ -13,7 +13,7 @@ use dohle_protocol::messages::offset_fetch::{OffsetFetchRequestGroup, OffsetFetc
 use dohle_protocol::messages::sync_group::{SyncGroupRequest, SyncGroupRequestAssignment};
 
 use super::assignment::{self, Place};
-use super::plan::{MemberPlan, TOPICS};
+use super::plan::{MemberPlan, REBALANCE_MS_MAX, TOPICS};
 
 const BACKOFF_MS: i64 = 150;
 /// How long it waits for answers that the coordinator does not hold back.
@@ -213,6 +213,11 @@ impl Member {
         });
     }
 
+    /// Longer than anybody may hold up a rebalance: a client that gives up earlier, and joins again as somebody else, holds up the next.
+    fn patience_ms(&self) -> i64 {
+        i64::from(self.plan.rebalance_ms).max(REBALANCE_MS_MAX) + 5_000
+    }
+
     fn join(&mut self, out: &mut Vec<Action>) {
         self.enter(Phase::Joining);
         let metadata = assignment::subscription(&self.plan.topics);
@@ -231,7 +236,7 @@ impl Member {
             protocols: self.plan.protocols.iter().map(protocol).collect(),
             ..Default::default()
         };
-        let patience_ms = i64::from(self.plan.rebalance_ms) + 5_000;
+        let patience_ms = self.patience_ms();
         self.joining = self.send(self.plan.versions.join, GroupRequest::Join(request), patience_ms, out);
     }
 
@@ -276,7 +281,7 @@ impl Member {
             assignments: self.handed_out.clone(),
             ..Default::default()
         };
-        let patience_ms = i64::from(self.plan.rebalance_ms) + 5_000;
+        let patience_ms = self.patience_ms();
         if self.plan.is_cooperative {
             self.commit(0, out);
         }

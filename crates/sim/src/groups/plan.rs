@@ -9,6 +9,9 @@ pub(super) const TOPICS: [&str; 3] = ["t0", "t1", "t2"];
 pub(super) const PARTITIONS: [u8; 3] = [4, 3, 1];
 pub(super) const GROUPS: [&str; 2] = ["g0", "g1"];
 
+/// Of members that are not slow.
+pub(super) const REBALANCE_MS_MAX: i64 = 9_000;
+
 /// The versions of the APIs that a client of some age speaks.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Versions {
@@ -167,7 +170,11 @@ fn draw_members(random: &mut Random) -> Vec<MemberPlan> {
             is_cooperative: random.chance(300),
             versions: *random.pick(&VERSIONS[oldest..]),
             session_ms,
-            rebalance_ms: if is_slow { 330_000 } else { random.between(2_000..=9_000) as i32 },
+            rebalance_ms: if is_slow {
+                330_000
+            } else {
+                random.between(2_000..=REBALANCE_MS_MAX) as i32
+            },
             heartbeat_ms: random.between(700..=i64::from(session_ms) / 3),
             commit_ms: random.between(400..=5_000),
             starts_after_ms: random.between(0..=8_000),

@@ -9,7 +9,7 @@ use dohle_protocol::ErrorCode;
 use super::check::{Cause, Checker, Step};
 use super::member::{Action, Member, Phase, Wake};
 use super::node::{Node, State};
-use super::plan::{Plan, TOPICS, draw_topics};
+use super::plan::{Plan, REBALANCE_MS_MAX, TOPICS, draw_topics};
 use super::refusal::refuse;
 use super::stranger::Stranger;
 use super::wording::{Answered, Asked, Recorded};
@@ -511,7 +511,7 @@ impl World {
     /// Within this time everybody who lives is a member, come what may: a rebalance that hangs, one that follows, and one for the dead.
     fn patience_ms(&self) -> i64 {
         let longest = self.members.iter().map(|member| i64::from(member.plan.rebalance_ms)).max();
-        4 * longest.unwrap_or(0).max(5_000) + 4 * self.plan.timer_lag_ms_max + 20_000
+        4 * longest.unwrap_or(0).max(REBALANCE_MS_MAX) + 4 * self.plan.timer_lag_ms_max + 20_000
     }
 
     fn on_inspected(&mut self) -> Result<(), Violation> {

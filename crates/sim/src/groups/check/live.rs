@@ -19,6 +19,8 @@ pub(super) struct LiveMember {
     pub(super) rebalance_ms: i64,
     /// Set while its first JoinGroup waits.
     pub(super) new_since_ms: Option<i64>,
+    /// Heard of since: from then on its session counts, and no longer the time for new members.
+    pub(super) has_spoken: bool,
     /// Its session was extended then, for sure.
     pub(super) alive_ms: i64,
     /// Its session was perhaps extended as late as then.
@@ -55,6 +57,7 @@ impl LiveMember {
             session_ms: i64::from(request.session_timeout_ms),
             rebalance_ms: rebalance_ms(api_version, request),
             new_since_ms: Some(now_ms),
+            has_spoken: false,
             alive_ms: now_ms,
             alive_ms_max: now_ms,
             settled_ms: now_ms,
@@ -71,6 +74,7 @@ impl LiveMember {
     }
 
     pub(super) fn heard_of(&mut self, now_ms: i64) {
+        self.has_spoken = true;
         self.alive_ms = now_ms;
         self.alive_ms_max = now_ms;
     }
@@ -85,6 +89,7 @@ impl LiveMember {
     /// Whether there is a reason to have removed it. A member whose request is parked is kept waiting by the coordinator itself.
     pub(super) fn may_be_gone(&self, now_ms: i64, is_parked: bool) -> bool {
         match self.new_since_ms {
+            Some(_) if self.has_spoken => now_ms >= self.alive_ms + self.session_ms,
             Some(since_ms) => now_ms >= since_ms + NEW_MEMBER_MS,
             None if is_parked => false,
             None => {
@@ -119,7 +124,11 @@ impl LiveGroup {
             ..Default::default()
         };
         for member in &recorded.members {
-            let rebalance_ms = i64::from(member.rebalance_timeout);
+            // The oldest records have one timeout for both.
+            let rebalance_ms = i64::from(match member.rebalance_timeout {
+                -1 => member.session_timeout,
+                timeout_ms => timeout_ms,
+            });
             group.rebalance_ms_max = group.rebalance_ms_max.max(rebalance_ms);
             let live = LiveMember {
                 instance: member.group_instance_id.clone(),
@@ -128,6 +137,7 @@ impl LiveGroup {
                 session_ms: i64::from(member.session_timeout),
                 rebalance_ms,
                 new_since_ms: None,
+                has_spoken: false,
                 alive_ms: now_ms,
                 alive_ms_max: now_ms,
                 settled_ms: now_ms,

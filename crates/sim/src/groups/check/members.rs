@@ -97,7 +97,10 @@ impl Checker {
         match error {
             ErrorCode::FencedInstanceId => {
                 let is_held = holder.is_some() || who.instance.is_some_and(|instance| self.is_taken_over(step, who.group, instance));
-                demand!(is_held, "{who:?} is fenced, and nobody took its place");
+                // A static member that waits without naming its instance is fenced all the same.
+                let is_replaced = !is_own
+                    && matches!(step.cause, Cause::Request { request: GroupRequest::Join(join), .. } if join.group_instance_id.is_some());
+                demand!(is_held || is_replaced, "{who:?} is fenced, and nobody took its place");
                 Ok(())
             }
             _ if holder.is_some_and(|(id, _)| !self.may_be_gone(now_ms, who.group, id)) => {
