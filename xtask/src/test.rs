@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::Instant;
 
 /// Per target; a minute in all.
-const FUZZ_SECONDS: u32 = 20;
+const FUZZ_SECONDS: u32 = 12;
 
 /// Of each world: a minute or two.
 const SIMULATED_SEEDS: &str = "20000";

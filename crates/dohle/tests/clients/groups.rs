@@ -94,11 +94,8 @@ fn offsets(of: &TopicPartitionList) -> BTreeMap<i32, Offset> {
         .collect()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_member_goes_on_where_the_one_before_has_committed_across_a_kill() {
-    let mut node = node_with_records().await;
-    let first = member(&node, "g", &[]);
-    let read_first = read(&first, RECORDS).await;
+/// Of each partition as many records as its number says. The lists hold on to the member: it could not be dropped before they are.
+fn commit_the_middle(first: &StreamConsumer) {
     let mut middle = TopicPartitionList::new();
     for partition in 0..PARTITIONS {
         middle
@@ -115,6 +112,14 @@ async fn a_member_goes_on_where_the_one_before_has_committed_across_a_kill() {
             .iter()
             .all(|partition| partition.metadata() == "as far as this")
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_goes_on_where_the_one_before_has_committed_across_a_kill() {
+    let mut node = node_with_records().await;
+    let first = member(&node, "g", &[]);
+    let read_first = read(&first, RECORDS).await;
+    commit_the_middle(&first);
     drop(first);
     node.kill();
     node.start_again();
