@@ -7,6 +7,8 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from confluent_kafka.admin import AdminClient, NewTopic
 
 TIMEOUT_S = 60
+# A broker that is killed is no news.
+QUIET = {"log_level": 2, "reconnect.backoff.max.ms": 500}
 
 
 def create_topic(address, topic, partitions):
@@ -21,7 +23,7 @@ class Load:
 
     def __init__(self, address):
         self.acked, self.failed, self.next = {}, [], 0
-        self._producer = Producer({"bootstrap.servers": address, "enable.idempotence": True, "linger.ms": 5, "log_level": 2})
+        self._producer = Producer({"bootstrap.servers": address, "enable.idempotence": True, "linger.ms": 5, **QUIET})
         self._ended = threading.Event()
         self._thread = None
 

@@ -1,6 +1,8 @@
 """kafka-python in a group. Its own published tests run in test_kafka_python_published.py; here is what they leave out."""
 
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
@@ -21,9 +23,11 @@ def join(server, group, topic4):
     made = []
 
     def make(**config):
-        # A leader that does not know the topic yet hands out nothing until it asks for metadata again.
-        settings = {"auto_offset_reset": "earliest", "heartbeat_interval_ms": 500, "metadata_max_age_ms": 2000, **config}
-        consumer = KafkaConsumer(topic4, bootstrap_servers=server.address, group_id=group, **settings)
+        settings = {"auto_offset_reset": "earliest", "heartbeat_interval_ms": 500, **config}
+        consumer = KafkaConsumer(bootstrap_servers=server.address, group_id=group, **settings)
+        # The client hands out nothing, and leaves it at that, if it leads a group before it knows the topic.
+        assert len(consumer.partitions_for_topic(topic4)) == 4
+        consumer.subscribe([topic4])
         made.append(consumer)
         return consumer
 
@@ -37,12 +41,23 @@ def held(consumer):
 
 
 def poll_until(reached, *consumers):
-    """Polls all consumers until something is so, which is asked with the values that they read so far."""
-    deadline, values = time.monotonic() + TIMEOUT_S, []
-    while not reached(values):
-        assert time.monotonic() < deadline, (len(values), [held(consumer) for consumer in consumers])
-        for consumer in consumers:
-            values += [record.value for records in consumer.poll(timeout_ms=100).values() for record in records]
+    """Polls all consumers, each in a thread of its own as a joining member must be, until something is so.
+
+    It is asked with the values that they read so far."""
+    deadline, values, ended = time.monotonic() + TIMEOUT_S, [], threading.Event()
+
+    def poll(consumer):
+        while not ended.is_set():
+            values.extend(record.value for records in consumer.poll(timeout_ms=200).values() for record in records)
+
+    with ThreadPoolExecutor(len(consumers)) as threads:
+        polling = [threads.submit(poll, consumer) for consumer in consumers]
+        while not (done := reached(values)) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        ended.set()
+    for each in polling:
+        each.result()
+    assert done, (len(values), [held(consumer) for consumer in consumers])
     return values
 
 
@@ -82,6 +97,8 @@ def test_a_static_member_comes_back_without_a_rebalance(join):
     other = join(group_instance_id="other", session_timeout_ms=20_000)
     static = join(group_instance_id="static", session_timeout_ms=20_000)
     poll_until(lambda _: len(held(other)) == len(held(static)) == 2, other, static)
+    settled = time.monotonic() + 1.5  # A leader whose metadata came late has its group join once more.
+    poll_until(lambda _: time.monotonic() > settled and len(held(other)) == len(held(static)) == 2, other, static)
     before, generation = held(static), other.group_metadata().generation_id
     static.close()
     again = join(group_instance_id="static", session_timeout_ms=20_000)

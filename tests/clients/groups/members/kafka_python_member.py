@@ -24,8 +24,8 @@ consumer = KafkaConsumer(
     session_timeout_ms=arguments.session_ms,
     heartbeat_interval_ms=arguments.session_ms // 6,
     reconnect_backoff_max_ms=500,
-    metadata_max_age_ms=2000,
 )
+consumer.partitions_for_topic(arguments.topic)  # A leader that does not know the topic hands out nothing.
 consumer.subscribe([arguments.topic], listener=Listener())
 while member.running:
     # A commit fails if the member was thrown out of the group, and all if the broker is away: the records will be read again.
