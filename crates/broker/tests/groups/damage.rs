@@ -62,7 +62,17 @@ async fn a_damaged_record_is_skipped_and_the_rest_is_served() {
             .any(|line| line.contains("skipped") && line.contains("shard=0 offset=1")),
         "{log}"
     );
-    drop(broker);
+    let metrics = scrape(&address).await;
+    for line in [
+        "dohle_group_skipped_records_total{shard=\"0\"} 1",
+        "dohle_group_skipped_offset{shard=\"0\"} 1",
+        "dohle_group_load_seconds_count 1",
+        "dohle_group_offset_commits_total 1",
+        "dohle_groups{state=\"Empty\"} 4",
+        "dohle_group_lag{group=\"behind\",topic=\"t\",partition=\"0\"} 7",
+    ] {
+        assert!(metrics.lines().any(|found| found == line), "{line} is missing in\n{metrics}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -43,14 +43,16 @@ impl Shard {
         let shard = Arc::clone(self);
         self.services.tasks.spawn(async move {
             let Ok(_turn) = shard.services.loads.acquire().await else { return };
-            let begun = Instant::now();
             let loading = Arc::clone(&shard);
-            match tokio::task::spawn_blocking(move || loading.finish_loading(loading.load())).await {
-                Ok(()) => shard.services.metrics.groups.loaded(begun.elapsed()),
-                Err(error) => {
-                    tracing::error!(shard = shard.cell.partition.0, %error, "loading groups failed");
-                    *shard.state.lock() = State::Ended;
-                }
+            let loaded = tokio::task::spawn_blocking(move || {
+                let begun = Instant::now();
+                let loaded = loading.load();
+                loading.services.metrics.groups.loaded(begun.elapsed());
+                loading.finish_loading(loaded);
+            });
+            if let Err(error) = loaded.await {
+                tracing::error!(shard = shard.cell.partition.0, %error, "loading groups failed");
+                *shard.state.lock() = State::Ended;
             }
         });
     }
