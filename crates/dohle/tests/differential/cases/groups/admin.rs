@@ -126,7 +126,7 @@ fn list(script: &mut Script, states: &[&str], types: &[&str]) {
     script.tell(&answer);
 }
 
-/// A simple group, an empty one, and one in each other state.
+/// A simple group, an empty one, and one in each other state. (When a real node begins to list one that has only given an id is a matter of luck.)
 fn make_groups(script: &mut Script) {
     let name = script.group.clone();
     script.group = format!("{name}-simple");
@@ -147,8 +147,6 @@ fn make_groups(script: &mut Script) {
     gone.request.protocol_type = "connect".into();
     gone.enter(script);
     gone.leave(script);
-    script.group = format!("{name}-pending");
-    script.member().join(script);
     script.group = name;
 }
 
