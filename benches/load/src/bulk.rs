@@ -144,8 +144,22 @@ impl Consume {
 /// A thousand values, none like the other.
 fn values(size: usize, is_text: bool) -> Vec<Vec<u8>> {
     const WORDS: [&str; 16] = [
-        "order", "created", "customer", "amount", "currency", "status", "shipped", "address", "street", "country", "item", "quantity", "price",
-        "total", "warehouse", "carrier",
+        "order",
+        "created",
+        "customer",
+        "amount",
+        "currency",
+        "status",
+        "shipped",
+        "address",
+        "street",
+        "country",
+        "item",
+        "quantity",
+        "price",
+        "total",
+        "warehouse",
+        "carrier",
     ];
     let mut random = rand::rng();
     let value = |_| {
@@ -153,7 +167,11 @@ fn values(size: usize, is_text: bool) -> Vec<Vec<u8>> {
         if is_text {
             let mut at = 0;
             while at < size {
-                let word = format!("\"{}\":{},", WORDS[random.random_range(0..WORDS.len())], random.random_range(0..10_000));
+                let word = format!(
+                    "\"{}\":{},",
+                    WORDS[random.random_range(0..WORDS.len())],
+                    random.random_range(0..10_000)
+                );
                 let fits = word.len().min(size - at);
                 value[at..at + fits].copy_from_slice(&word.as_bytes()[..fits]);
                 at += fits;

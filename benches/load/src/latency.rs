@@ -49,7 +49,10 @@ impl ProducerContext for Acknowledged {
     fn delivery(&self, result: &rdkafka::message::DeliveryResult<'_>, sent: Box<Duration>) {
         if result.is_ok() && *sent >= self.counted_from {
             let taken = self.start.elapsed().saturating_sub(*sent);
-            self.taken.lock().unwrap_or_else(PoisonError::into_inner).saturating_record(taken.as_micros() as u64);
+            self.taken
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .saturating_record(taken.as_micros() as u64);
         }
     }
 }
@@ -71,7 +74,11 @@ impl Latency {
         producer.client().fetch_metadata(Some(&self.target.topic), SILENCE_MAX)?;
         let consumer: BaseConsumer = self
             .target
-            .config(&[("group.id", "unused"), ("enable.auto.commit", "false"), ("fetch.wait.max.ms", "500")])
+            .config(&[
+                ("group.id", "unused"),
+                ("enable.auto.commit", "false"),
+                ("fetch.wait.max.ms", "500"),
+            ])
             .create()?;
         let mut assignment = TopicPartitionList::new();
         assignment.add_partition_offset(&self.target.topic, 0, Offset::End)?;
@@ -84,7 +91,10 @@ impl Latency {
         Ok(json!({"delivery_us": percentiles(&delivery), "end_to_end_us": percentiles(&read?)}))
     }
 
-    #[expect(clippy::disallowed_methods, reason = "records at a fixed rate wait for the clock and for nothing else")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "records at a fixed rate wait for the clock and for nothing else"
+    )]
     fn send(&self, producer: &ThreadedProducer<Acknowledged>, start: Instant, count: u64) -> Result<()> {
         let mut value = vec![b'x'; self.size.max(STAMP_BYTES)];
         for number in 0..count {

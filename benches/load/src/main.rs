@@ -4,8 +4,10 @@
 //! the client costs next to nothing.
 
 mod bulk;
+mod groups;
 mod latency;
 mod requests;
+mod wire;
 
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
@@ -28,6 +30,12 @@ enum Load {
     Latency(latency::Latency),
     /// Keeps small produce requests in flight on many connections.
     Requests(requests::Requests),
+    /// Has all members of a group join again, and waits for their assignments.
+    Rebalance(groups::Rebalance),
+    /// Commits offsets of many groups, or reads them.
+    Offsets(groups::Offsets),
+    /// Keeps one commit of an offset in flight on each of many connections.
+    Commits(groups::Commits),
 }
 
 /// Whom to load, and with which settings of librdkafka.
@@ -62,6 +70,9 @@ fn main() -> Result<()> {
         Load::Consume(consume) => consume.run()?,
         Load::Latency(latency) => latency.run()?,
         Load::Requests(requests) => requests.run()?,
+        Load::Rebalance(rebalance) => rebalance.run()?,
+        Load::Offsets(offsets) => offsets.run()?,
+        Load::Commits(commits) => commits.run()?,
     };
     println!("{report}");
     Ok(())

@@ -111,7 +111,11 @@ fn check(answer: &[u8]) -> Result<()> {
     let mut decoder = Decoder::new(Bytes::copy_from_slice(answer));
     dohle_protocol::header::ResponseHeader::decode(&mut decoder, ApiKey::Produce.response_header_version(VERSION))?;
     let response = ProduceResponse::decode(&mut decoder, VERSION)?;
-    let partition = response.responses.first().and_then(|topic| topic.partition_responses.first()).context("no partition")?;
+    let partition = response
+        .responses
+        .first()
+        .and_then(|topic| topic.partition_responses.first())
+        .context("no partition")?;
     if partition.error_code != 0 {
         bail!("the broker answers with error {}", partition.error_code);
     }

@@ -1,0 +1,66 @@
+"""Groups: rebalances, committed offsets, and what reading through a group costs."""
+
+import time
+
+import pytest
+
+from peers import Dohle
+from rounds import ROUNDS, load, measured, per_gb, warm_page_cache
+
+
+@pytest.fixture
+def node(tmp_path):
+    peer = Dohle(tmp_path / "node", group_initial_rebalance_delay_ms=0).start()
+    yield peer
+    peer.kill()
+
+
+def test_rebalance(node, report):
+    node.create("t", 1000)
+    taken = load("rebalance", "--bootstrap-server", node.address, "--topic", "t")
+    report.add("rebalance of a group of one over 1,000 partitions", taken["alone_ms"], "ms", "the round trip")
+    report.add("rebalance of 100 members over 1,000 partitions", taken["together_ms"], "ms", "the round trip plus 200 ms")
+
+
+def test_offsets_are_loaded(node, report):
+    node.create("t", 10)
+    load("offsets", "--bootstrap-server", node.address, "--topic", "t")
+    taken = []
+    for _ in range(ROUNDS):
+        node.node.kill()
+        begin = time.monotonic()
+        node.node.start()
+        load("offsets", "--bootstrap-server", node.address, "--topic", "t", "--read")
+        taken.append(time.monotonic() - begin)
+    report.add("from the start after SIGKILL until 1,000 groups with 10,000 offsets have answered, one by one", taken, "s", "under 1 s")
+
+
+def test_a_commit_costs_little_more_than_a_record(tmp_path, report):
+    """Both synced, as offsets always are."""
+    commit, produce = [], []
+    for round_ in range(ROUNDS):
+        peer = Dohle(tmp_path / f"node{round_}", "commit").start()
+        peer.create("t")
+        arguments = ["--bootstrap-server", peer.address, "--topic", "t"]
+        for kind, into in (("requests", produce), ("commits", commit)):
+            done = measured(peer, lambda: load(kind, *arguments))
+            into.append(done["broker_cpu_s"] / done["requests"] * 1e6)
+        peer.kill()
+    report.add("produce request of 100 B, synced: CPU", produce, "µs", "reported")
+    report.add("commit of an offset with 100 B of metadata: CPU", commit, "µs", "1.5 times the produce request")
+
+
+@pytest.mark.timeout(900)
+def test_reading_through_a_group_costs_the_same(tmp_path, report):
+    alone, grouped = [], []
+    for round_ in range(ROUNDS):
+        peer = Dohle(tmp_path / f"node{round_}", group_initial_rebalance_delay_ms=0).start()
+        peer.create("t")
+        warm_page_cache(peer.folder)
+        arguments = ["--bootstrap-server", peer.address, "--topic", "t", "--records", 500_000]
+        load("produce", *arguments, "--size", 1024)
+        alone.append(per_gb(measured(peer, lambda: load("consume", *arguments))))
+        grouped.append(per_gb(measured(peer, lambda: load("consume", *arguments, "--group", f"g{round_}"))))
+        peer.kill()
+    report.add("consume 1 KiB without a group: CPU", alone, "s/GB", "reported")
+    report.add("consume 1 KiB through a group: CPU", grouped, "s/GB", "the same")
