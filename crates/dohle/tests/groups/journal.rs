@@ -78,15 +78,13 @@ impl Journal {
     /// Waits until this holds, and nothing else has happened.
     pub(crate) async fn wait_until(&self, what: &str, mut holds: impl FnMut(&Entries) -> bool) {
         let mut changes = self.0.subscribe();
-        let held = tokio::time::timeout(
-            PATIENCE,
-            changes.wait_for(|entries| !entries.violations.is_empty() || holds(entries)),
-        )
-        .await;
+        let waited = changes.wait_for(|entries| !entries.violations.is_empty() || holds(entries));
+        // What is found is borrowed, and keeps out those who write: not for longer than this line.
+        let held = tokio::time::timeout(PATIENCE, waited).await.is_ok();
         let entries = self.0.borrow().clone();
         assert_eq!(entries.violations, Vec::<String>::new());
         assert!(
-            held.is_ok(),
+            held,
             "{what}: not yet, but {:?} {:?}, {} records",
             entries.owners,
             entries.by_member,
