@@ -35,6 +35,25 @@ pub(crate) fn take_i32(input: &mut &[u8]) -> Option<i32> {
     i32::try_from(take_long(input, 5)?).ok()
 }
 
+/// Takes a number of up to `bytes_max` bytes at the position `at` of `bytes` as it is written, not yet [`unzigzag`]ged, and steps over it.
+#[inline(always)]
+pub(crate) fn take_raw_at(bytes: &[u8], at: &mut usize, bytes_max: usize) -> Option<u64> {
+    let first = *bytes.get(*at)?;
+    if first < 0x80 {
+        *at += 1;
+        return Some(u64::from(first));
+    }
+    let second = *bytes.get(*at + 1)?;
+    if second < 0x80 {
+        *at += 2;
+        return Some(u64::from(first & 0x7f) | u64::from(second) << 7);
+    }
+    let mut rest = &bytes[*at..];
+    let value = take_long(&mut rest, bytes_max)?;
+    *at = bytes.len() - rest.len();
+    Some(zigzag(value))
+}
+
 /// One or two bytes, which is what nearly every number in a record has.
 #[inline]
 fn take_short(input: &mut &[u8]) -> Option<i64> {
@@ -73,7 +92,7 @@ fn zigzag(value: i64) -> u64 {
     ((value << 1) ^ (value >> 63)) as u64
 }
 
-fn unzigzag(value: u64) -> i64 {
+pub(crate) fn unzigzag(value: u64) -> i64 {
     (value >> 1) as i64 ^ -((value & 1) as i64)
 }
 

@@ -8,6 +8,8 @@
 //! much as in Kafka. Where the producers are trusted, switching it off is worth that.
 //! Compacted topics, timestamps out of range and a change of codec need the records in any case.
 
+use std::ops::RangeInclusive;
+
 use bytes::{Bytes, BytesMut};
 use dohle_protocol::batch::{
     self, BatchError, BatchHeader, HEADER_BYTES, NO_TIMESTAMP, RecordBatch, TimestampType, patch_base_offset, patch_leader_epoch,
@@ -18,6 +20,7 @@ use dohle_protocol::compression::{Compression, DecompressError, decompress_with_
 use dohle_protocol::error_code::ErrorCode;
 use dohle_protocol::id::{LeaderEpoch, Offset};
 use dohle_protocol::record::{RECORD_BYTES_MIN, RecordError, RecordView};
+use dohle_protocol::record_walk::RecordWalk;
 
 use crate::log_config::{CompressionSetting, LogConfig};
 use crate::{AppendOrigin, limits};
@@ -150,7 +153,10 @@ pub fn validate(records: Bytes, config: &LogConfig, context: ValidationContext) 
         let stored = records.slice(HEADER_BYTES..);
         let payload = decompress_with_cap(codec, &stored, decompressed_bytes_max(config)).map_err(RecordError::from)?;
         if walk {
-            max_timestamp = check_records(&payload, &header, config, context.now_ms)?;
+            max_timestamp = match quick_check(&payload, &header, config, context.now_ms) {
+                Some(max_timestamp) => max_timestamp,
+                None => check_records(&payload, &header, config, context.now_ms)?,
+            };
         }
         if let Some((codec, level)) = target {
             records = recompress(&header, &payload, codec, level);
@@ -245,6 +251,19 @@ fn needs_walk(header: &BatchHeader, config: &LogConfig, now_ms: i64) -> bool {
     config.strict_validation || config.compact || !in_range(header.base_timestamp) || !in_range(header.max_timestamp)
 }
 
+/// The latest timestamp of the records, if nothing about them needs a closer look.
+fn quick_check(payload: &[u8], header: &BatchHeader, config: &LogConfig, now_ms: i64) -> Option<i64> {
+    if header.timestamp_type() == TimestampType::LogAppendTime {
+        return None;
+    }
+    let walk = RecordWalk::over(payload, header.record_count)?;
+    let oldest = header.base_timestamp.checked_add(walk.timestamp_delta_min)?;
+    let latest = header.base_timestamp.checked_add(walk.timestamp_delta_max)?;
+    let range = timestamp_range(config, now_ms);
+    let is_good = range.contains(&oldest) && range.contains(&latest) && (walk.all_have_keys || !config.compact);
+    is_good.then_some(latest.max(NO_TIMESTAMP))
+}
+
 /// Decodes all records, and returns the latest timestamp of them.
 fn check_records(payload: &[u8], header: &BatchHeader, config: &LogConfig, now_ms: i64) -> Result<i64, ValidationError> {
     let stamped = (header.timestamp_type() == TimestampType::LogAppendTime).then_some(header.max_timestamp);
@@ -293,12 +312,20 @@ fn check_records(payload: &[u8], header: &BatchHeader, config: &LogConfig, now_m
 }
 
 fn check_timestamp(timestamp: i64, config: &LogConfig, now_ms: i64) -> Option<RejectionReason> {
-    if config.timestamp_type == TimestampType::LogAppendTime || timestamp == NO_TIMESTAMP {
-        return None;
+    let range = timestamp_range(config, now_ms);
+    (timestamp != NO_TIMESTAMP && !range.contains(&timestamp)).then_some(RejectionReason::Timestamp {
+        timestamp,
+        min: *range.start(),
+        max: *range.end(),
+    })
+}
+
+/// Where the timestamps of records have to be that have one.
+fn timestamp_range(config: &LogConfig, now_ms: i64) -> RangeInclusive<i64> {
+    if config.timestamp_type == TimestampType::LogAppendTime {
+        return i64::MIN..=i64::MAX;
     }
-    let min = now_ms.saturating_sub(config.timestamp_before_max_ms);
-    let max = now_ms.saturating_add(config.timestamp_after_max_ms);
-    (timestamp < min || timestamp > max).then_some(RejectionReason::Timestamp { timestamp, min, max })
+    now_ms.saturating_sub(config.timestamp_before_max_ms)..=now_ms.saturating_add(config.timestamp_after_max_ms)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What the logs need from a file system: a small trait, so that tests can lose, refuse and break things.
 
 mod fault;
+mod read_buffers;
 mod real;
 
 use std::fmt;
@@ -62,6 +63,11 @@ pub trait Disk: Send + Sync + fmt::Debug {
 pub trait DiskFile: Send + Sync + fmt::Debug {
     /// Up to `length_max` bytes from `position` on; fewer only at the end of the file.
     fn read_at(&self, position: u64, length_max: usize) -> io::Result<Bytes>;
+
+    /// The same if that needs no waiting for the disk; `None` if it does, or might.
+    fn read_at_once(&self, position: u64, length_max: usize) -> io::Result<Option<Bytes>> {
+        self.read_at(position, length_max).map(Some)
+    }
 
     /// Writes all of `data` at `position`. After an error any part of it may have been written.
     fn write_at(&self, position: u64, data: &[u8]) -> io::Result<()>;

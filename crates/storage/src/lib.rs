@@ -26,6 +26,7 @@ pub mod partition_log;
 mod producer_recovery;
 pub mod producer_snapshot;
 pub mod producer_state;
+mod read_ends;
 pub mod read_view;
 mod recovery;
 mod retention;

@@ -33,3 +33,15 @@ pub const CLEANER_WRITE_BYTES: usize = 1 << 20;
 
 /// Producers that one log remembers.
 pub const PRODUCERS_MAX: usize = 50_000;
+
+/// Readers of one segment whose place is remembered.
+pub const READ_ENDS_MAX: usize = 8;
+
+/// Bytes that are read at once on the way from where an index leads to the wanted batch.
+pub const APPROACH_BYTES: usize = 16 << 10;
+
+/// Large reads take buffers of this size from a pool: what is read at once for one answer, and the header of the batch behind it.
+pub const READ_BUFFER_BYTES: usize = READ_BYTES_MAX + (64 << 10);
+
+/// Buffers that the pool keeps when nobody reads.
+pub const FREE_READ_BUFFERS_MAX: usize = 4;

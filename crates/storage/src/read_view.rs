@@ -9,6 +9,7 @@ use dohle_protocol::batch::{BatchError, BatchHeader, HEADER_BYTES, verify_crc};
 use dohle_protocol::id::Offset;
 
 use crate::limits;
+use crate::read_ends::ReadEnd;
 use crate::scan::{InvalidBatch, ScanError};
 use crate::segment::Segment;
 use crate::txn_index::{self, AbortedTxn};
@@ -88,14 +89,11 @@ impl ReadView {
         self.log_end
     }
 
-    /// Reads from one segment at most. Every batch returned has been checked against its checksum: a batch that the disk has changed is an
-    /// error, never data; what lies behind it can still be read.
+    /// Reads from one segment at most. What was in the files when they were opened is checked against its checksums: a batch that the disk has
+    /// changed is an error, never data; what lies behind it can still be read. What this process has written itself was checked then.
     pub fn read(&self, request: ReadRequest) -> Result<ReadResult, ReadError> {
         let offset = request.offset;
-        let request = ReadRequest {
-            upper_bound: request.upper_bound.min(self.log_end),
-            ..request
-        };
+        let request = self.bounded(request);
         if offset < self.log_start || offset > self.log_end {
             return Err(self.out_of_range(offset));
         }
@@ -107,11 +105,7 @@ impl ReadView {
         if offset >= request.upper_bound {
             return Ok(nothing);
         }
-        let first = self
-            .segments
-            .partition_point(|segment| segment.base_offset() <= offset)
-            .saturating_sub(1);
-        for segment in &self.segments[first..] {
+        for segment in &self.segments[self.segment_of(offset)..] {
             match read_segment(segment, request) {
                 Ok(Piece::Batches(result)) => return Ok(result),
                 Ok(Piece::Refused) => return Ok(nothing),
@@ -125,15 +119,42 @@ impl ReadView {
         Ok(nothing)
     }
 
+    /// Reads on where an earlier read of the same segment ended, if that needs no waiting for the disk. `None` says nothing but that
+    /// [`ReadView::read`] has to be asked.
+    pub fn read_on(&self, request: ReadRequest) -> Option<ReadResult> {
+        let request = self.bounded(request);
+        if request.offset < self.log_start || request.offset >= request.upper_bound {
+            return None;
+        }
+        let segment = &self.segments[self.segment_of(request.offset)];
+        let window = resume(segment, request, |position, length| segment.log().read_at_once(position, length)).ok()??;
+        if window.bytes.len() < window.first?.size_in_bytes() {
+            return None;
+        }
+        match window.collect(request) {
+            Ok(Piece::Batches(result)) => Some(result),
+            _ => None,
+        }
+    }
+
+    fn bounded(&self, request: ReadRequest) -> ReadRequest {
+        ReadRequest {
+            upper_bound: request.upper_bound.min(self.log_end),
+            ..request
+        }
+    }
+
+    /// Index of the segment that holds `offset`, if any does.
+    fn segment_of(&self, offset: Offset) -> usize {
+        let above = self.segments.partition_point(|segment| segment.base_offset() <= offset);
+        above.saturating_sub(1)
+    }
+
     /// The aborted transactions that touch the offsets from `from` up to, not including, `to`: what a reader of committed records has to
     /// skip in that range.
     pub fn aborted_transactions(&self, from: Offset, to: Offset) -> Vec<AbortedTxn> {
-        let first = self
-            .segments
-            .partition_point(|segment| segment.base_offset() <= from)
-            .saturating_sub(1);
         let mut found = Vec::new();
-        for segment in &self.segments[first..] {
+        for segment in &self.segments[self.segment_of(from)..] {
             if txn_index::collect_overlapping(segment.aborted().entries(), from, to, &mut found) {
                 break;
             }
@@ -144,10 +165,7 @@ impl ReadView {
     /// Where to go on reading behind a damaged batch at `offset`: behind it if its header still says where it ends, else where the index
     /// next leads to, or in the next segment.
     pub fn offset_behind_damage(&self, offset: Offset) -> Offset {
-        let at = self
-            .segments
-            .partition_point(|segment| segment.base_offset() <= offset)
-            .saturating_sub(1);
+        let at = self.segment_of(offset);
         let next_segment = self.segments.get(at + 1).map_or(self.log_end, |next| next.base_offset());
         let request = ReadRequest {
             offset,
@@ -202,25 +220,71 @@ struct Window<'a> {
     position: u64,
     /// The first batch that reaches the wanted offset; `None` if none does.
     first: Option<BatchHeader>,
+    /// Of the segment, before it was looked at.
+    truncations: u64,
 }
 
-/// Finds the first batch that reaches the wanted offset, and reads ahead what is probably returned with it.
-fn find(segment: &Segment, request: ReadRequest) -> Result<Window<'_>, ScanError> {
-    let lookup = segment.lookup(request.offset)?;
-    let size = segment.size();
-    let wanted = request.max_bytes.clamp(HEADER_BYTES, limits::READ_BYTES_MAX);
-    let approach = (lookup.next_position - lookup.position) as usize;
-    let mut window = Window {
-        segment,
-        size,
-        bytes: Bytes::new(),
-        position: lookup.position,
-        first: None,
+impl<'a> Window<'a> {
+    fn at_start_of(segment: &'a Segment) -> Window<'a> {
+        // Noted first: a size from before a truncation must not be taken for one from after it.
+        let truncations = segment.read_ends().truncations();
+        Window {
+            segment,
+            size: segment.size(),
+            bytes: Bytes::new(),
+            position: 0,
+            first: None,
+            truncations,
+        }
+    }
+}
+
+/// The window of a reader that reads on. `None` if nobody has ended there, or `read` has nothing.
+fn resume(
+    segment: &Segment,
+    request: ReadRequest,
+    read: impl FnOnce(u64, usize) -> io::Result<Option<Bytes>>,
+) -> io::Result<Option<Window<'_>>> {
+    let mut window = Window::at_start_of(segment);
+    let Some(end) = segment.read_ends().find(request.offset).filter(|end| end.position < window.size) else {
+        return Ok(None);
     };
-    window.fill(wanted + approach.min(limits::READ_BYTES_MAX))?;
+    let length = read_length(end.batch_bytes.unwrap_or(1), request).min((window.size - end.position) as usize);
+    let Some(bytes) = read(end.position, length)? else {
+        return Ok(None);
+    };
+    (window.bytes, window.position) = (bytes, end.position);
+    window.first = window.header().ok().filter(|header| header.base_offset == request.offset);
+    Ok(window.first.is_some().then_some(window))
+}
+
+/// How much to read for a request if the first batch has `first_bytes`, and those behind it probably about as many: the whole batches that fit, so
+/// that little is read for nothing, and the header of the next, so that the next read knows its size.
+fn read_length(first_bytes: usize, request: ReadRequest) -> usize {
+    let bytes_max = request.max_bytes.clamp(HEADER_BYTES, limits::READ_BYTES_MAX);
+    let fitting = match bytes_max / first_bytes {
+        0 | 1 => first_bytes,
+        count => {
+            let bytes = count * first_bytes;
+            bytes_max.min(bytes + bytes / 16)
+        }
+    };
+    fitting + HEADER_BYTES
+}
+
+/// Finds the first batch that reaches the wanted offset.
+fn find(segment: &Segment, request: ReadRequest) -> Result<Window<'_>, ScanError> {
+    if let Some(window) = resume(segment, request, |position, length| {
+        segment.log().read_at(position, length).map(Some)
+    })? {
+        return Ok(window);
+    }
+    let mut window = Window::at_start_of(segment);
+    let lookup = segment.lookup(request.offset)?;
+    window.position = lookup.position;
     while window.position < window.size {
         if window.bytes.len() < HEADER_BYTES {
-            window.fill(wanted)?;
+            window.fill(limits::APPROACH_BYTES)?;
         }
         let header = window.header()?;
         let misled = window.position == lookup.position && header.base_offset > lookup.offset_max;
@@ -283,8 +347,9 @@ impl Window<'_> {
         if first.last_offset() >= request.upper_bound || (first_size > request.max_bytes && !request.min_one_batch) {
             return Ok(Piece::Refused);
         }
-        if self.bytes.len() < first_size {
-            self.fill(first_size.max(request.max_bytes.min(limits::READ_BYTES_MAX)))?;
+        let length = read_length(first_size, request);
+        if self.bytes.len() < length.min((self.size - self.position) as usize) {
+            self.fill(length)?;
         }
         let records = self.bytes.clone();
         let bytes_max = records.len().min(request.max_bytes.max(first_size));
@@ -298,14 +363,22 @@ impl Window<'_> {
                 _ => return Ok(Piece::Refused),
             };
             let end = taken + header.size_in_bytes();
-            match verify_crc(&records[taken..end]) {
-                Ok(()) => {}
-                Err(_) if taken > 0 => break,
-                Err(reason) => return Err(self.invalid(reason)),
+            if self.position + (taken as u64) < self.segment.found_size() {
+                match verify_crc(&records[taken..end]) {
+                    Ok(()) => {}
+                    Err(_) if taken > 0 => break,
+                    Err(reason) => return Err(self.invalid(reason)),
+                }
             }
             taken = end;
             next_offset = header.next_offset();
         }
+        let end = ReadEnd {
+            offset: next_offset,
+            position: self.position + taken as u64,
+            batch_bytes: BatchHeader::parse(&records[taken..]).ok().map(|next| next.size_in_bytes()),
+        };
+        self.segment.read_ends().note(request.offset, end, self.truncations);
         Ok(Piece::Batches(ReadResult {
             records: records.slice(..taken),
             first_offset: first.base_offset,

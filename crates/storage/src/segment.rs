@@ -13,6 +13,7 @@ use crate::disk::{Disk, DiskFile};
 use crate::file_name;
 use crate::index_file::IndexFile;
 use crate::offset_index::OffsetEntry;
+use crate::read_ends::ReadEnds;
 use crate::scan::{Scan, ScanError};
 use crate::time_index::TimeEntry;
 use crate::txn_file::TxnFile;
@@ -25,6 +26,9 @@ pub(crate) struct Segment {
     log: Arc<dyn DiskFile>,
     /// Bytes of intact batches in the log file. Published after they are written.
     size: AtomicU64,
+    /// What lies behind this position was checked when this process wrote it; what lies before it was found here.
+    found_size: u64,
+    read_ends: ReadEnds,
     indexes: Mutex<Indexes>,
     aborted: Mutex<TxnFile>,
 }
@@ -62,6 +66,8 @@ impl Segment {
             index_interval_bytes,
             log: file(file_name::LOG),
             size: AtomicU64::new(0),
+            found_size: 0,
+            read_ends: ReadEnds::default(),
             indexes: Mutex::new(Indexes {
                 offsets: IndexFile::empty(file(file_name::OFFSET_INDEX)),
                 times: IndexFile::empty(file(file_name::TIME_INDEX)),
@@ -82,6 +88,8 @@ impl Segment {
             index_interval_bytes,
             log: file(file_name::LOG),
             size: AtomicU64::new(size),
+            found_size: size,
+            read_ends: ReadEnds::default(),
             indexes: Mutex::new(Indexes {
                 offsets: IndexFile::existing(file(file_name::OFFSET_INDEX)),
                 times: IndexFile::existing(file(file_name::TIME_INDEX)),
@@ -104,6 +112,15 @@ impl Segment {
 
     pub(crate) fn log(&self) -> &Arc<dyn DiskFile> {
         &self.log
+    }
+
+    /// Bytes that were in the log file when it was opened: the disk may have changed them since they were written.
+    pub(crate) fn found_size(&self) -> u64 {
+        self.found_size
+    }
+
+    pub(crate) fn read_ends(&self) -> &ReadEnds {
+        &self.read_ends
     }
 
     /// Iterates over all batches.
@@ -266,16 +283,13 @@ impl Segment {
         Ok(true)
     }
 
-    /// Where to begin looking for the batch with `offset`, the offset that the batch there must not begin above, and where the next
+    /// Where to begin looking for the batch with `offset`, the offset that the batch there must not begin above, and in which batch the next
     /// index entry points.
     pub(crate) fn lookup(&self, offset: Offset) -> io::Result<Lookup> {
-        let size = self.size();
         let (floor, next) = self.indexes()?.offsets.floor(offset - self.base_offset)?;
-        let position = floor.map_or(0, |entry| entry.position.max(0) as u64);
         Ok(Lookup {
-            position,
+            position: floor.map_or(0, |entry| entry.position.max(0) as u64),
             offset_max: self.base_offset + floor.map_or(i64::from(i32::MAX), |entry| i64::from(entry.relative_offset)),
-            next_position: next.map_or(size, |entry| size.min(entry.position.max(0) as u64)).max(position),
             next_offset: next.map(|entry| self.base_offset + i64::from(entry.relative_offset)),
         })
     }
@@ -395,6 +409,7 @@ impl Segment {
         let mut indexes = self.indexes()?;
         // Readers first: they must not look for what is being removed.
         self.size.store(position, Ordering::Release);
+        self.read_ends.forget();
         self.log.set_len(position)?;
         indexes.offsets.truncate(|entry| u64::from(entry.position as u32) < position)?;
         let relative_offset = offset - self.base_offset;
@@ -467,8 +482,7 @@ impl Segment {
 pub(crate) struct Lookup {
     pub(crate) position: u64,
     pub(crate) offset_max: Offset,
-    pub(crate) next_position: u64,
-    /// In the batch there; `None` if no index entry follows.
+    /// In the batch of the next index entry; `None` if no index entry follows.
     pub(crate) next_offset: Option<Offset>,
 }
 

@@ -1,7 +1,7 @@
 //! The operating system's files, with a bound on how many idle logs keep open.
 
 use std::fs;
-use std::io;
+use std::io::{self, IoSliceMut};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -11,8 +11,9 @@ use std::time::UNIX_EPOCH;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use rustix::fs::{FileType, FlockOperation, Mode, OFlags};
-use rustix::io::Errno;
+use rustix::io::{Errno, ReadWriteFlags};
 
+use super::read_buffers::ReadBuffers;
 use super::{DirEntry, Disk, DiskFile, EntryKind};
 use crate::limits;
 
@@ -20,6 +21,7 @@ use crate::limits;
 #[derive(Debug, Clone)]
 pub struct RealDisk {
     open_files: Arc<OpenFiles>,
+    read_buffers: Arc<ReadBuffers>,
 }
 
 impl RealDisk {
@@ -38,6 +40,7 @@ impl RealDisk {
                 max: open_files_max.max(1),
                 ring: Mutex::default(),
             }),
+            read_buffers: Arc::default(),
         }
     }
 }
@@ -53,6 +56,7 @@ impl Disk for RealDisk {
         Arc::new_cyclic(|this| RealFile {
             this: this.clone(),
             open_files: Arc::clone(&self.open_files),
+            read_buffers: Arc::clone(&self.read_buffers),
             state: Mutex::new(FileState { path, open: None }),
             used: AtomicBool::new(false),
             dirty: AtomicBool::new(false),
@@ -243,6 +247,7 @@ impl Ring {
 struct RealFile {
     this: Weak<RealFile>,
     open_files: Arc<OpenFiles>,
+    read_buffers: Arc<ReadBuffers>,
     state: Mutex<FileState>,
     used: AtomicBool,
     dirty: AtomicBool,
@@ -302,6 +307,23 @@ impl RealFile {
 impl DiskFile for RealFile {
     fn read_at(&self, position: u64, length_max: usize) -> io::Result<Bytes> {
         read_exactly(&*self.for_reading()?, position, length_max).map(Bytes::from)
+    }
+
+    fn read_at_once(&self, position: u64, length_max: usize) -> io::Result<Option<Bytes>> {
+        let fd = self.for_reading()?;
+        let mut buffer = self.read_buffers.take(length_max);
+        let mut length = 0;
+        while length < length_max {
+            let mut rest = [IoSliceMut::new(&mut buffer.as_mut()[length..length_max])];
+            match rustix::io::preadv2(&*fd, &mut rest, position + length as u64, ReadWriteFlags::NOWAIT) {
+                Ok(0) => break,
+                Ok(count) => length += count,
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN | Errno::OPNOTSUPP) => return Ok(None),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(Some(Bytes::from_owner(buffer).slice(..length)))
     }
 
     fn write_at(&self, position: u64, data: &[u8]) -> io::Result<()> {
