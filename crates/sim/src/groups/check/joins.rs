@@ -129,16 +129,7 @@ impl Checker {
         let code = ErrorCode::from_code(response.error_code);
         let who = Who::of_join(request);
         match code {
-            ErrorCode::MemberIdRequired => {
-                let is_due = asked.api_version >= MEMBER_ID_REQUIRED_SINCE && who.member.is_empty() && who.instance.is_none();
-                demand!(is_due && asked.is_own, "nobody asked for an id: {request:?}");
-                let live = self.groups.entry(group_id.clone()).or_default();
-                let expires_ms = step.now_ms + i64::from(request.session_timeout_ms);
-                let is_new = !live.members.contains_key(&response.member_id);
-                let is_new = live.pending.insert(response.member_id.clone(), expires_ms).is_none() && is_new;
-                demand!(is_new, "{} was handed out before", response.member_id);
-                Ok(())
-            }
+            ErrorCode::MemberIdRequired => self.on_id_handed_out(step, asked, request, &response.member_id),
             ErrorCode::UnknownMemberId if who.member.is_empty() => {
                 let was_removed = matches!(
                     step.cause,
@@ -190,6 +181,17 @@ impl Checker {
             }
             other => Err(Violation(format!("JoinGroup is answered with {other}: {request:?}"))),
         }
+    }
+
+    fn on_id_handed_out(&mut self, step: Step<'_>, asked: &Open, request: &JoinGroupRequest, id: &str) -> Result<(), Violation> {
+        let is_nobody = request.member_id.is_empty() && request.group_instance_id.is_none();
+        let is_due = asked.is_own && asked.api_version >= MEMBER_ID_REQUIRED_SINCE && is_nobody;
+        demand!(is_due, "nobody asked for an id: {request:?}");
+        let live = self.groups.entry(request.group_id.clone()).or_default();
+        let expires_ms = step.now_ms + i64::from(request.session_timeout_ms);
+        let is_new = live.pending.insert(id.to_owned(), expires_ms).is_none() && !live.members.contains_key(id);
+        demand!(is_new, "{id} was handed out before");
+        Ok(())
     }
 
     /// Whether it shares a protocol with everybody who may be in the group; false if nobody is.
