@@ -112,6 +112,13 @@ impl NodeConfig {
         Ok((config, warnings))
     }
 
+    /// What was given under `rest.`, without that; nothing if no REST proxy is asked for.
+    pub fn rest(&self) -> Option<BTreeMap<&str, &str>> {
+        self.values.optional("rest.listeners")?;
+        let keys = self.values.as_map().iter().filter(|(_, value)| !value.trim().is_empty());
+        Some(keys.filter_map(|(key, value)| Some((key.strip_prefix("rest.")?, value.trim()))).collect())
+    }
+
     fn resolve(values: StaticValues) -> Result<NodeConfig, ConfigError> {
         let node_id = node_id(&values)?;
         check_roles(&values)?;

@@ -26,4 +26,4 @@ mod start;
 mod state;
 
 pub use broker::{Broker, StartError};
-pub use start::main_start;
+pub use start::{Companion, main_start};

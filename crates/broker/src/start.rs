@@ -1,6 +1,7 @@
 //! `dohle start`: from the command line to a running node, and from a signal to an orderly end.
 
 use std::ffi::OsString;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -52,12 +53,22 @@ enum MainError {
     Runtime(std::io::Error),
     #[error(transparent)]
     Start(#[from] StartError),
+    #[error("{0}")]
+    Companion(String),
+}
+
+/// What the binary runs beside the broker in its process: begins when clients are served, and is ended before they are no more.
+pub trait Companion {
+    /// `bootstrap` is the address of this node; the reason is told if it cannot begin, and the node ends.
+    fn start(&mut self, config: &NodeConfig, bootstrap: &str) -> impl Future<Output = Result<(), String>>;
+
+    fn shutdown(self) -> impl Future<Output = ()>;
 }
 
 /// Runs a node until it is told to stop; `arguments` are those after the name of the command.
-pub fn main_start(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+pub fn main_start(arguments: impl IntoIterator<Item = OsString>, companion: impl Companion) -> ExitCode {
     let began = Instant::now();
-    match run(arguments, began) {
+    match run(arguments, companion, began) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("dohle start: {error}{}", lock_holder(&error));
@@ -66,7 +77,7 @@ pub fn main_start(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-fn run(arguments: impl IntoIterator<Item = OsString>, began: Instant) -> Result<(), MainError> {
+fn run(arguments: impl IntoIterator<Item = OsString>, companion: impl Companion, began: Instant) -> Result<(), MainError> {
     let arguments = parse(arguments)?;
     if arguments.help {
         print!("{USAGE}");
@@ -83,7 +94,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>, began: Instant) -> Result<
         .thread_name("dohle")
         .build()
         .map_err(MainError::Runtime)?;
-    runtime.block_on(serve(config, began))
+    runtime.block_on(serve(config, companion, began))
 }
 
 /// Who to look for when a directory is in use.
@@ -96,7 +107,7 @@ fn lock_holder(error: &MainError) -> String {
         .unwrap_or_default()
 }
 
-async fn serve(config: NodeConfig, began: Instant) -> Result<(), MainError> {
+async fn serve(config: NodeConfig, mut companion: impl Companion, began: Instant) -> Result<(), MainError> {
     let mut stop = StopSignals::listen().map_err(MainError::Runtime)?;
     let data = config
         .log_dirs
@@ -105,7 +116,11 @@ async fn serve(config: NodeConfig, began: Instant) -> Result<(), MainError> {
         .collect::<Vec<_>>()
         .join(", ");
     let node_id = config.node_id;
-    let broker = Broker::start(config).await?;
+    let broker = Broker::start(config.clone()).await?;
+    if let Err(reason) = companion.start(&config, &own_address(&broker)).await {
+        broker.shutdown().await;
+        return Err(MainError::Companion(reason));
+    }
     let addresses = broker
         .listeners()
         .iter()
@@ -122,9 +137,23 @@ async fn serve(config: NodeConfig, began: Instant) -> Result<(), MainError> {
         stop.next().await;
         std::process::exit(1);
     });
+    companion.shutdown().await;
     broker.shutdown().await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Where this node is reached from within its machine.
+fn own_address(broker: &Broker) -> String {
+    let address = broker.listeners().first().map(|(_, address)| *address);
+    let mut address = address.expect("a node has a listener");
+    if address.ip().is_unspecified() {
+        address.set_ip(match address {
+            SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    address.to_string()
 }
 
 /// The signals that ask the process to end.

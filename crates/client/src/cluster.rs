@@ -79,6 +79,17 @@ impl Cluster {
         Ok(metadata.clone())
     }
 
+    /// Like `refresh`, retrying what may succeed later.
+    pub async fn refresh_patiently(&self, topics: Topics<'_>) -> Result<Arc<ClusterMetadata>, ClientError> {
+        let mut retries = self.retries();
+        loop {
+            match self.refresh(topics).await {
+                Ok(metadata) => return Ok(metadata),
+                Err(error) => retries.after(error).await?,
+            }
+        }
+    }
+
     /// An open connection to any node: one that exists, else a known broker, else a bootstrap server.
     pub async fn any(&self) -> Result<Arc<Connection>, ClientError> {
         let is_shared = |target: &Target| !matches!(target, Target::Apart(_));
@@ -224,16 +235,34 @@ impl Cluster {
 
     /// Sends to any node, retrying what may succeed later, within `default.api.timeout.ms`.
     pub async fn call_any<R: Request>(&self, request: &R) -> Result<R::Response, ClientError> {
-        self.retry(async || self.any().await?.call(request).await).await
+        let mut retries = self.retries();
+        loop {
+            match async { self.any().await?.call(request).await }.await {
+                Ok(response) => return Ok(response),
+                Err(error) => retries.after(error).await?,
+            }
+        }
     }
 
     /// Sends to the controller as the brokers name it; in KRaft any broker forwards to the active one.
     pub async fn call_controller<R: Request>(&self, request: &R) -> Result<R::Response, ClientError> {
-        self.retry(async || self.controller().await?.call(request).await).await
+        let mut retries = self.retries();
+        loop {
+            match async { self.controller().await?.call(request).await }.await {
+                Ok(response) => return Ok(response),
+                Err(error) => retries.after(error).await?,
+            }
+        }
     }
 
     pub async fn call_node<R: Request>(&self, id: i32, request: &R) -> Result<R::Response, ClientError> {
-        self.retry(async || self.node(id).await?.call(request).await).await
+        let mut retries = self.retries();
+        loop {
+            match async { self.node(id).await?.call(request).await }.await {
+                Ok(response) => return Ok(response),
+                Err(error) => retries.after(error).await?,
+            }
+        }
     }
 
     async fn controller(&self) -> Result<Arc<Connection>, ClientError> {

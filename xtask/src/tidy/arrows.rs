@@ -30,9 +30,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("dohle-cli", &["dohle-protocol", "dohle-client", "dohle-storage"]),
-    ("dohle", &["dohle-broker", "dohle-cli"]),
+    ("dohle-rest", &["dohle-protocol", "dohle-client"]),
+    ("dohle", &["dohle-broker", "dohle-cli", "dohle-client", "dohle-rest"]),
     ("dohle-floor", &["dohle-protocol"]),
     ("dohle-load", &["dohle-protocol"]),
+    ("dohle-instructions", &["dohle-protocol", "dohle-storage"]),
     ("xtask", &[]),
 ];
 

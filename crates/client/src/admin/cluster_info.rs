@@ -54,7 +54,7 @@ impl Admin {
     }
 
     async fn describe_cluster_by_metadata(&self) -> Result<ClusterDescription, ClientError> {
-        let metadata = self.cluster.retry(async || self.cluster.refresh(Topics::None).await).await?;
+        let metadata = self.cluster.refresh_patiently(Topics::None).await?;
         let brokers = metadata.brokers.values().map(|broker| DescribedBroker {
             broker: broker.clone(),
             is_fenced: false,
@@ -68,7 +68,7 @@ impl Admin {
 
     /// Of every broker, what it speaks or why it could not be asked.
     pub async fn broker_versions(&self) -> Result<BTreeMap<i32, (Broker, Result<ServerVersions, ClientError>)>, ClientError> {
-        let metadata = self.cluster.retry(async || self.cluster.refresh(Topics::None).await).await?;
+        let metadata = self.cluster.refresh_patiently(Topics::None).await?;
         let mut versions = BTreeMap::new();
         for (&id, broker) in &metadata.brokers {
             let asked = self.cluster.node(id).await.map(|connection| connection.versions().clone());

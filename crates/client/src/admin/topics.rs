@@ -84,7 +84,7 @@ impl Admin {
 
     /// Every topic, in order of its name.
     pub async fn list_topics(&self) -> Result<Vec<Topic>, ClientError> {
-        let metadata = self.cluster.retry(async || self.cluster.refresh(Topics::All).await).await?;
+        let metadata = self.cluster.refresh_patiently(Topics::All).await?;
         Ok(metadata.topics.values().cloned().collect())
     }
 
@@ -159,7 +159,7 @@ impl Admin {
             names: &wanted,
             create_missing: false,
         };
-        let metadata = self.cluster.retry(async || self.cluster.refresh(topics).await).await?;
+        let metadata = self.cluster.refresh_patiently(topics).await?;
         let describe = |name: &Arc<str>| {
             let topic = metadata.topics.get(name).ok_or_else(|| unanswered(name))?;
             ClientError::check(topic.error.code(), topic_message(topic.error.code(), name))?;

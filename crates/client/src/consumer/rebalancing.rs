@@ -75,9 +75,12 @@ impl Consumer {
     }
 
     /// What the group has committed for those of the partitions for which it has.
-    pub async fn committed(&self, partitions: &[TopicPartition]) -> Result<Offsets, ConsumeError> {
-        let group = self.group.as_ref().ok_or(ConsumeError::NoGroup)?;
-        Ok(group.coordinator.committed(partitions).await?)
+    ///
+    /// The future holds nothing of the consumer, which cannot be shared among threads.
+    pub fn committed(&self, partitions: &[TopicPartition]) -> impl Future<Output = Result<Offsets, ConsumeError>> + Send + use<> {
+        let coordinator = self.group.as_ref().map(|group| group.coordinator.clone());
+        let partitions = partitions.to_vec();
+        async move { Ok(coordinator.ok_or(ConsumeError::NoGroup)?.committed(&partitions).await?) }
     }
 
     /// Leaves the group, with a last commit as for any rebalance; reads nothing any more.

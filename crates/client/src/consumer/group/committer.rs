@@ -59,7 +59,8 @@ impl PendingCommit {
         }
     }
 
-    pub(in crate::consumer) fn outcome(&mut self) -> Option<Result<(), ClientError>> {
+    /// The answer, if there is one yet.
+    pub fn outcome(&mut self) -> Option<Result<(), ClientError>> {
         if let (None, Ok(outcome)) = (&self.outcome, self.receiver.try_recv()) {
             self.outcome = Some(outcome);
         }

@@ -1,0 +1,196 @@
+//! Bodies of requests: read within limits of size, time and depth, then parsed.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRequest, Request};
+use axum::http::{StatusCode, header};
+use http_body_util::BodyExt;
+use serde::Deserialize;
+use serde_json::error::Category;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Duration, Instant, timeout_at};
+
+use crate::error::RestError;
+use crate::limits::{BODIES_BYTES_MAX, BODY_BYTES_DROPPED_MAX, BODY_BYTES_MAX, BODY_BYTES_PER_SECOND_MIN, JSON_DEPTH_MAX};
+use crate::media::Media;
+use crate::proxy::Proxy;
+
+/// Bytes that all bodies together may take.
+pub(crate) struct BodyBudget(Arc<Semaphore>);
+
+impl BodyBudget {
+    pub(crate) fn new() -> BodyBudget {
+        BodyBudget(Arc::new(Semaphore::new(BODIES_BYTES_MAX)))
+    }
+
+    fn take(&self, bytes: usize) -> Result<OwnedSemaphorePermit, RestError> {
+        let permits = u32::try_from(bytes).unwrap_or(u32::MAX);
+        let taken = self.0.clone().try_acquire_many_owned(permits);
+        taken.map_err(|_| RestError::too_many("Too many bytes of requests are in the works."))
+    }
+}
+
+/// A body that has arrived in full; its bytes count until it is dropped.
+pub(crate) struct RequestBody {
+    /// `None`: no body, and nothing said about it.
+    media: Option<Media>,
+    bytes: Vec<u8>,
+    _budget: Option<OwnedSemaphorePermit>,
+}
+
+impl FromRequest<Arc<Proxy>> for RequestBody {
+    type Rejection = RestError;
+
+    async fn from_request(request: Request, proxy: &Arc<Proxy>) -> Result<RequestBody, RestError> {
+        let content_type = request.headers().get(header::CONTENT_TYPE).cloned();
+        let (bytes, budget) = read(request, proxy).await?;
+        let media = match content_type {
+            // Clients name a type for an empty body too, and it matters to nobody.
+            _ if bytes.is_empty() => content_type.and_then(|text| Media::of(text.to_str().ok()?)),
+            None => return Err(RestError::http(StatusCode::UNSUPPORTED_MEDIA_TYPE)),
+            Some(text) => {
+                let media = text.to_str().ok().and_then(Media::of);
+                Some(media.ok_or_else(|| RestError::http(StatusCode::UNSUPPORTED_MEDIA_TYPE))?)
+            }
+        };
+        Ok(RequestBody {
+            media,
+            bytes,
+            _budget: budget,
+        })
+    }
+}
+
+impl RequestBody {
+    pub(crate) fn media(&self) -> Option<Media> {
+        self.media
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.bytes.trim_ascii().is_empty()
+    }
+
+    pub(crate) fn parse<'a, T: Deserialize<'a>>(&'a self) -> Result<T, RestError> {
+        parse(&self.bytes)
+    }
+}
+
+async fn read(request: Request, proxy: &Proxy) -> Result<(Vec<u8>, Option<OwnedSemaphorePermit>), RestError> {
+    let began = Instant::now();
+    let mut body = request.into_body();
+    let mut bytes = Vec::new();
+    let mut budget: Option<OwnedSemaphorePermit> = None;
+    let mut received = 0;
+    loop {
+        let extra = Duration::from_secs((received / BODY_BYTES_PER_SECOND_MIN) as u64);
+        let frame = timeout_at(began + proxy.config.body_timeout + extra, body.frame()).await;
+        let frame = match frame.map_err(|_| RestError::http(StatusCode::REQUEST_TIMEOUT))? {
+            Some(frame) => frame.map_err(|error| RestError::bad_request(format!("The body cannot be read: {error}")))?,
+            None => break,
+        };
+        let Ok(data) = frame.into_data() else { continue };
+        received += data.len();
+        if received > BODY_BYTES_DROPPED_MAX {
+            break;
+        }
+        if received > BODY_BYTES_MAX {
+            bytes = Vec::new();
+            budget = None;
+            continue;
+        }
+        let more = proxy.bodies.take(data.len())?;
+        match &mut budget {
+            Some(budget) => budget.merge(more),
+            None => budget = Some(more),
+        }
+        bytes.extend_from_slice(&data);
+    }
+    if received > BODY_BYTES_MAX {
+        return Err(RestError::too_large(format!("The body is larger than {BODY_BYTES_MAX} bytes.")));
+    }
+    Ok((bytes, budget))
+}
+
+pub(crate) fn parse<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, RestError> {
+    if matches!(bytes.trim_ascii(), b"" | b"null") {
+        return Err(RestError::unprocessable("Null input provided. Data is required."));
+    }
+    if is_deeper_than(bytes, JSON_DEPTH_MAX) {
+        return Err(RestError::bad_request(format!(
+            "The body is nested deeper than {JSON_DEPTH_MAX} levels."
+        )));
+    }
+    serde_json::from_slice(bytes).map_err(|error| refusal(&error))
+}
+
+/// Fields that are unknown or missing are a matter of the request's meaning, all else is one of its form.
+fn refusal(error: &serde_json::Error) -> RestError {
+    let text = error.to_string();
+    let field = || text.split('`').nth(1).unwrap_or_default().to_owned();
+    match error.classify() {
+        Category::Data if text.starts_with("unknown field") => RestError::unprocessable(format!("Unrecognized field: {}", field())),
+        Category::Data if text.starts_with("missing field") => RestError::unprocessable(format!("{} may not be null", field())),
+        _ => RestError::bad_request(text),
+    }
+}
+
+fn is_deeper_than(json: &[u8], depth_max: usize) -> bool {
+    let mut depth = 0_usize;
+    let mut in_string = false;
+    let mut escaped = false;
+    for &byte in json {
+        if in_string {
+            in_string = escaped || byte != b'"';
+            escaped = !escaped && byte == b'\\';
+            continue;
+        }
+        match byte {
+            b'"' => in_string = true,
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > depth_max {
+            return true;
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::value::RawValue;
+
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Sample<'a> {
+        #[serde(borrow)]
+        a: Option<&'a RawValue>,
+        #[allow(dead_code, reason = "only its presence matters")]
+        b: u8,
+    }
+
+    fn refused(json: &str) -> (u16, String) {
+        let error = parse::<Sample>(json.as_bytes()).err().expect("an error");
+        (error.status().as_u16(), error.message().to_owned())
+    }
+
+    #[test]
+    fn r2_broken_bodies_and_wrong_fields_are_told_apart() {
+        assert_eq!(refused("{").0, 400);
+        assert_eq!(refused("{\"b\":\"x\"}").0, 400);
+        assert_eq!(refused("{\"b\":1} trailing").0, 400);
+        assert_eq!(refused("{\"b\":1,\"c\":2}"), (422, "Unrecognized field: c".to_owned()));
+        assert_eq!(refused("{}"), (422, "b may not be null".to_owned()));
+        assert_eq!(refused(" null "), (422, "Null input provided. Data is required.".to_owned()));
+    }
+
+    #[test]
+    fn r5_depth_is_bounded_outside_of_strings() {
+        let deep = |depth: usize| format!("{{\"b\":1,\"a\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
+        assert_eq!(refused(&deep(100_000)).0, 400);
+        assert!(parse::<Sample>(deep(JSON_DEPTH_MAX - 1).as_bytes()).is_ok_and(|sample| sample.a.is_some()));
+        assert!(parse::<Sample>(format!("{{\"b\":1,\"a\":\"{}\"}}", "[\\\"".repeat(5000)).as_bytes()).is_ok());
+    }
+}

@@ -1,0 +1,31 @@
+//! The REST proxy: records and administration over HTTP, as Confluent's REST proxy serves them, without its known faults.
+//!
+//! It must not know the broker: it is a client of any cluster, in a process of its own or beside a broker in the same one. Nothing that
+//! a request holds is trusted, and everything that clients can make grow is bounded ([`limits`]).
+//!
+//! Start at [`RestServer`] (listeners, connections, the end), then `routes` (every endpoint), any file under `v2`, and
+//! `instance` with `reader`: a consumer that lives between requests.
+
+mod answer;
+mod body;
+pub mod config;
+mod delivered;
+mod error;
+mod format;
+mod instance;
+mod instances;
+pub mod limits;
+mod media;
+mod metrics;
+mod operations;
+mod proxy;
+mod reader;
+mod routes;
+mod server;
+mod start;
+mod time_text;
+mod v2;
+
+pub use config::{RestConfig, RestConfigError};
+pub use server::{RestServer, ServeError};
+pub use start::main_start;

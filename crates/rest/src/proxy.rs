@@ -1,0 +1,92 @@
+//! What all requests share.
+
+use std::sync::Arc;
+
+use dohle_client::{Admin, ClientConfig, ClientError, Cluster, Producer, ProducerConfig, Properties};
+use tokio::sync::{OnceCell, Semaphore};
+
+use crate::body::BodyBudget;
+use crate::config::RestConfig;
+use crate::error::RestError;
+use crate::instances::Instances;
+use crate::limits::{BODY_BYTES_MAX, READS_IN_FLIGHT_MAX};
+use crate::metrics::Metrics;
+
+pub(crate) struct Proxy {
+    pub(crate) config: RestConfig,
+    pub(crate) bodies: BodyBudget,
+    pub(crate) instances: Instances,
+    pub(crate) metrics: Metrics,
+    reads: Arc<Semaphore>,
+    /// Connected by the first request that needs it, so that the proxy starts before its cluster.
+    cluster: OnceCell<Arc<Cluster>>,
+    producer: OnceCell<Producer>,
+}
+
+impl Proxy {
+    pub(crate) fn new(config: RestConfig) -> Arc<Proxy> {
+        Arc::new(Proxy {
+            bodies: BodyBudget::new(),
+            instances: Instances::new(&config),
+            metrics: Metrics::new(),
+            reads: Arc::new(Semaphore::new(READS_IN_FLIGHT_MAX)),
+            cluster: OnceCell::new(),
+            producer: OnceCell::new(),
+            config,
+        })
+    }
+
+    pub(crate) async fn cluster(&self) -> Result<&Arc<Cluster>, ClientError> {
+        self.cluster
+            .get_or_try_init(async || {
+                let config = ClientConfig::from_properties(&self.client_properties()).map_err(unusable)?;
+                Cluster::connect(config).await
+            })
+            .await
+    }
+
+    pub(crate) async fn admin(&self) -> Result<Admin, ClientError> {
+        Ok(Admin::new(self.cluster().await?.clone()))
+    }
+
+    pub(crate) async fn producer(&self) -> Result<&Producer, ClientError> {
+        self.producer
+            .get_or_try_init(async || {
+                let mut properties = self.client_properties();
+                properties.set_default("linger.ms", "0");
+                properties.set_default("batch.size", "131072");
+                properties.set_default("max.request.size", BODY_BYTES_MAX.to_string());
+                properties.set_default("buffer.memory", (2 * BODY_BYTES_MAX).to_string());
+                let config = ProducerConfig::from_properties(&properties).map_err(unusable)?;
+                Ok(Producer::new(self.cluster().await?.clone(), config))
+            })
+            .await
+    }
+
+    /// Lets one more read wait; it counts until what is returned is dropped.
+    pub(crate) fn begin_read(&self) -> Result<tokio::sync::OwnedSemaphorePermit, RestError> {
+        let permit = self.reads.clone().try_acquire_owned();
+        permit.map_err(|_| RestError::too_many("Too many reads are in the works."))
+    }
+
+    /// For every client of the cluster.
+    pub(crate) fn client_properties(&self) -> Properties {
+        let mut properties = self.config.client.clone();
+        properties.set_default("client.id", "dohle-rest");
+        // A request to the proxy should not hang for the minute that tools are given.
+        properties.set_default("default.api.timeout.ms", "15000");
+        properties
+    }
+
+    /// Closes all instances, and delivers what is on its way.
+    pub(crate) async fn close(&self) {
+        self.instances.close_all().await;
+        if let Some(producer) = self.producer.get() {
+            producer.flush().await;
+        }
+    }
+}
+
+fn unusable(error: impl std::fmt::Display) -> ClientError {
+    ClientError::Incomplete(error.to_string())
+}

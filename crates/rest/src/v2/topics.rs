@@ -1,0 +1,125 @@
+//! What the cluster consists of.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::extract::State;
+use dohle_client::TopicPartition;
+use dohle_client::admin::configs::Resource;
+use dohle_client::admin::offsets::at;
+use dohle_client::admin::topics::{PartitionDescription, TopicDescription};
+use dohle_client::config::IsolationLevel;
+use serde::Serialize;
+
+use crate::answer::{Answer, Segments, check_topic, json};
+use crate::error::RestError;
+use crate::limits::PARTITIONS_PER_PAGE;
+use crate::proxy::Proxy;
+
+#[derive(Serialize)]
+struct Brokers {
+    brokers: Vec<i32>,
+}
+
+#[derive(Serialize)]
+struct Topic {
+    name: String,
+    configs: BTreeMap<String, String>,
+    partitions: Vec<Partition>,
+}
+
+#[derive(Serialize)]
+struct Partition {
+    partition: i32,
+    leader: i32,
+    replicas: Vec<Replica>,
+}
+
+#[derive(Serialize)]
+struct Replica {
+    broker: i32,
+    leader: bool,
+    in_sync: bool,
+}
+
+#[derive(Serialize)]
+struct Offsets {
+    beginning_offset: i64,
+    end_offset: i64,
+}
+
+pub(super) async fn brokers(State(proxy): State<Arc<Proxy>>) -> Answer {
+    let cluster = proxy.admin().await?.describe_cluster(false).await?;
+    let brokers = cluster.brokers.iter().map(|described| described.broker.id).collect();
+    Ok(json(&Brokers { brokers }))
+}
+
+pub(super) async fn list(State(proxy): State<Arc<Proxy>>) -> Answer {
+    let topics = proxy.admin().await?.list_topics().await?;
+    let names: Vec<&str> = topics.iter().map(|topic| &*topic.name).collect();
+    Ok(json(&names))
+}
+
+pub(super) async fn describe(State(proxy): State<Arc<Proxy>>, Segments(name): Segments<String>) -> Answer {
+    let description = describe_topic(&proxy, &name).await?;
+    let resource = [Resource::Topic(name.clone())];
+    let configs = proxy.admin().await?.describe_configs(&resource, false).await?;
+    let configs = configs.into_iter().flatten().filter_map(|entry| Some((entry.name, entry.value?)));
+    Ok(json(&Topic {
+        name,
+        configs: configs.collect(),
+        partitions: description.partitions.iter().map(shown).collect(),
+    }))
+}
+
+pub(super) async fn partitions(State(proxy): State<Arc<Proxy>>, Segments(topic): Segments<String>) -> Answer {
+    let description = describe_topic(&proxy, &topic).await?;
+    Ok(json(&description.partitions.iter().map(shown).collect::<Vec<_>>()))
+}
+
+pub(super) async fn partition(State(proxy): State<Arc<Proxy>>, Segments((topic, index)): Segments<(String, i32)>) -> Answer {
+    let description = describe_topic(&proxy, &topic).await?;
+    Ok(json(&shown(find(&description, index)?)))
+}
+
+pub(super) async fn offsets(State(proxy): State<Arc<Proxy>>, Segments((topic, index)): Segments<(String, i32)>) -> Answer {
+    find(&describe_topic(&proxy, &topic).await?, index)?;
+    let tp = TopicPartition::new(topic, index);
+    Ok(json(&Offsets {
+        beginning_offset: offset_at(&proxy, &tp, at::EARLIEST).await?,
+        end_offset: offset_at(&proxy, &tp, at::LATEST).await?,
+    }))
+}
+
+/// An offset of one partition by time; -1 if no record is that late.
+pub(super) async fn offset_at(proxy: &Proxy, tp: &TopicPartition, timestamp: i64) -> Result<i64, RestError> {
+    let wanted = BTreeMap::from([(tp.clone(), timestamp)]);
+    let mut found = proxy.admin().await?.list_offsets(&wanted, IsolationLevel::ReadUncommitted).await?;
+    let found = found.remove(tp).ok_or_else(RestError::topic_not_hosted)?;
+    Ok(found?.offset)
+}
+
+async fn describe_topic(proxy: &Proxy, name: &str) -> Result<TopicDescription, RestError> {
+    check_topic(name)?;
+    let names = [name.to_owned()];
+    let described = proxy.admin().await?.describe_topics(&names, PARTITIONS_PER_PAGE).await?;
+    described.into_iter().next().ok_or_else(RestError::topic_not_hosted)
+}
+
+fn find(topic: &TopicDescription, index: i32) -> Result<&PartitionDescription, RestError> {
+    let found = topic.partitions.iter().find(|partition| partition.index == index);
+    found.ok_or_else(RestError::no_partition)
+}
+
+fn shown(partition: &PartitionDescription) -> Partition {
+    let replicas = partition.replicas.iter().map(|&broker| Replica {
+        broker,
+        leader: broker == partition.leader,
+        in_sync: partition.in_sync.contains(&broker),
+    });
+    Partition {
+        partition: partition.index,
+        leader: partition.leader,
+        replicas: replicas.collect(),
+    }
+}
