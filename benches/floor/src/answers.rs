@@ -127,7 +127,10 @@ pub(crate) fn fetch(request: &FetchRequest, log: &Log) -> Result<(FetchResponse,
     let mut bytes = 0;
     for topic in &request.topics {
         for partition in &topic.partitions {
-            let records = log.read(partition.fetch_offset, partition.partition_max_bytes.max(0).cast_unsigned() as usize)?;
+            let records = log.read(
+                partition.fetch_offset,
+                partition.partition_max_bytes.max(0).cast_unsigned() as usize,
+            )?;
             bytes += records.len();
             let end = log.end_offset();
             responses.push(FetchableTopicResponse {

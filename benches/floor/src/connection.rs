@@ -49,7 +49,9 @@ async fn answer(request: Bytes, log: &Log, address: SocketAddr) -> Result<Vec<By
     let mut decoder = Decoder::new(request);
     let (key, header) = RequestHeader::read(&mut decoder)?;
     let (version, id) = (header.request_api_version, header.correlation_id);
-    let is_served = answers::VERSIONS.iter().any(|(api, versions)| *api == key && versions.contains(&version));
+    let is_served = answers::VERSIONS
+        .iter()
+        .any(|(api, versions)| *api == key && versions.contains(&version));
     Ok(match key {
         ApiKey::ApiVersions if !is_served => respond::<ApiVersionsRequest>(0, id, &answers::api_versions(35))?,
         _ if !is_served => bail!("version {version} of {key} is not served"),
