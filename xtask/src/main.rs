@@ -6,6 +6,7 @@ mod bench;
 mod faults;
 mod fix;
 mod fuzz;
+mod instructions;
 mod process;
 mod setup;
 mod test;
@@ -22,9 +23,10 @@ usage: cargo xtask NAME
   verify            tidy, rustfmt --check, clippy; writes nothing
   fix               rustfmt and clippy --fix, and rewrite the generated pages under docs/
   setup             install what the tests need (Debian, PyPI, Maven Central); `test` does it by itself
-  test [--only X]   everything CI runs; X is one of: rust, clients, fuzz, powercut
+  test [--only X]   everything CI runs; X is one of: rust, clients, fuzz, powercut, instructions
   fuzz [--seconds N]    run every fuzz target for N seconds (default 60)
   bench [--only X]  measure speed and memory and rewrite docs/benchmarks.md
+  instructions      count the instructions of the steps that every byte takes, against thresholds
   faults [--long]   power cuts and crashes against a real process; --long runs ten times as many cycles";
 
 fn main() -> ExitCode {
@@ -56,6 +58,7 @@ fn run(name: &str, rest: &[String]) -> Result<bool> {
         "test" => test::run(option(rest, "--only"))?,
         "fuzz" => fuzz::run(option(rest, "--seconds").unwrap_or("60").parse()?)?,
         "bench" => bench::run(option(rest, "--only"))?,
+        "instructions" => instructions::run()?,
         "faults" => faults::run(rest.iter().any(|word| word == "--long"))?,
         _ => return Ok(false),
     }

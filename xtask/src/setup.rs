@@ -7,6 +7,7 @@ use std::path::PathBuf;
 /// Program that must be on the PATH, and the Debian package that brings it.
 const PROGRAMS: &[(&str, &str)] = &[
     ("kcat", "kcat"),
+    ("valgrind", "valgrind"),
     ("java", "openjdk-17-jre-headless"),
     ("mvn", "maven"),
     ("python3", "python3"),

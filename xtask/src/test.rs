@@ -1,7 +1,7 @@
 //! `cargo xtask test`: everything that CI runs, in the order in which a failure is cheapest to find.
 
 use crate::process::{cargo, command, root, run as run_command};
-use crate::{faults, fuzz, setup, verify};
+use crate::{faults, fuzz, instructions, setup, verify};
 use anyhow::{Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -24,6 +24,7 @@ pub(crate) fn run(only: Option<&str>) -> Result<()> {
         ("clients", clients),
         ("fuzz", || fuzz::run(FUZZ_SECONDS)),
         ("powercut", power_cut),
+        ("instructions", instructions::run),
     ];
     if let Some(name) = only.filter(|name| !parts.iter().any(|(part, _)| part == name)) {
         bail!(

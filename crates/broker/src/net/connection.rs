@@ -160,7 +160,7 @@ impl Connection {
                 Poll::Pending => break,
                 Poll::Ready(Err(error)) => self.ending = Some(error.into()),
                 Poll::Ready(Ok(Some(request))) => self.begin(request, cx),
-                Poll::Ready(Ok(None)) => match self.reader.poll_read(&self.stream, cx) {
+                Poll::Ready(Ok(None)) => match self.reader.poll_read(&mut self.stream, cx) {
                     Poll::Pending => break,
                     Poll::Ready(Ok(0)) => return Err(Ended::ByClient),
                     Poll::Ready(Ok(count)) => self.broker.metrics.received(count),

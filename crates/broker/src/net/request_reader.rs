@@ -1,6 +1,7 @@
 //! From the bytes of a socket to whole requests, with memory that follows what has arrived, never what was announced.
 
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
@@ -8,6 +9,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use dohle_protocol::frame::{self, FrameError, LENGTH_BYTES};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::io::poll_read_buf;
 use tokio_util::sync::PollSemaphore;
 
 use crate::limits;
@@ -81,27 +83,31 @@ impl RequestReader {
     }
 
     /// Reads once. Returns the number of bytes; 0 = the peer has closed its side.
-    pub(super) fn poll_read(&mut self, stream: &TcpStream, cx: &mut Context<'_>) -> Poll<Result<usize, ReceiveError>> {
-        loop {
-            if ready!(stream.poll_read_ready(cx)).is_err() {
-                return Poll::Ready(Ok(0));
-            }
-            ready!(self.poll_make_room(cx))?;
-            let room = match self.expected {
-                Some(expected) if self.is_large(expected) => LENGTH_BYTES + expected - self.buffer.len(),
-                _ => usize::MAX,
-            };
-            let room = room.min(self.buffer.capacity() - self.buffer.len());
-            match stream.try_read_buf(&mut (&mut self.buffer).limit(room)) {
-                Ok(count) => return Poll::Ready(Ok(count)),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.release_if_empty(),
-                Err(error) => return Poll::Ready(Err(error.into())),
-            }
+    pub(super) fn poll_read(&mut self, stream: &mut TcpStream, cx: &mut Context<'_>) -> Poll<Result<usize, ReceiveError>> {
+        let read = self.poll_read_ready(stream, cx);
+        if read.is_pending() {
+            self.release_if_empty();
         }
+        read
+    }
+
+    fn poll_read_ready(&mut self, stream: &mut TcpStream, cx: &mut Context<'_>) -> Poll<Result<usize, ReceiveError>> {
+        if ready!(stream.poll_read_ready(cx)).is_err() {
+            return Poll::Ready(Ok(0));
+        }
+        ready!(self.poll_make_room(cx))?;
+        let room = match self.expected {
+            Some(expected) if self.is_large(expected) => LENGTH_BYTES + expected - self.buffer.len(),
+            _ => usize::MAX,
+        };
+        let room = room.min(self.buffer.capacity() - self.buffer.len());
+        // Unlike `try_read`, this takes a read that leaves room as the end of what there is, and does not ask the kernel again.
+        let read = ready!(poll_read_buf(Pin::new(stream), cx, &mut (&mut self.buffer).limit(room)));
+        Poll::Ready(Ok(read?))
     }
 
     /// An idle connection holds no buffer.
-    pub(super) fn release_if_empty(&mut self) {
+    fn release_if_empty(&mut self) {
         if self.buffer.is_empty() {
             self.buffer = BytesMut::new();
         }
