@@ -143,18 +143,23 @@ fn a_large_sweep_goes_in_steps() {
 /// Found by simulation: the log does not say yet that the group has become empty, and its record is older than the retention.
 #[test]
 fn trap_46_offsets_outlive_a_group_that_becomes_empty_in_the_moment_of_the_sweep() {
-    let mut world = world();
+    const RARELY_MS: i64 = 60_000;
+    let mut world = World::with(GroupConfig {
+        offsets_retention_ms: RETENTION_MS,
+        offsets_retention_check_interval_ms: RARELY_MS,
+        ..GroupConfig::default()
+    });
     let ids = world.stable(1);
     assert_eq!(world.commit(&ids[0], 1), 0);
     live(&mut world, &ids[0], 2 * RETENTION_MS);
-    // The node itself stands still: the end of the session and the sweep are late at once.
-    world.now_ms += RETENTION_MS / 2;
+    // The node itself stands still: the end of the session and then the sweep are late at once.
+    world.now_ms += RARELY_MS;
     let late = world.shard.on_timers(world.now_ms);
     world.carry_out(late);
     assert_eq!(world.state(), "Empty");
     assert_eq!(world.fetch("t").committed_offset, 7);
-    world.sleep(RETENTION_MS - CHECK_MS);
+    world.sleep(RETENTION_MS - RARELY_MS);
     assert_eq!(world.fetch("t").committed_offset, 7);
-    world.sleep(2 * CHECK_MS);
+    world.sleep(2 * RARELY_MS);
     assert_eq!(world.fetch("t").committed_offset, -1);
 }
