@@ -239,6 +239,29 @@ fn aborted_records_go_and_markers_follow_their_data() {
 }
 
 #[test]
+fn a_transaction_that_was_aborted_before_the_dirty_part_says_nothing_of_the_next_one_of_its_producer() {
+    let disk = FaultyDisk::new();
+    let log = new_shared(&disk, compacted());
+    let produce = |sequence: i32, value: Option<&str>| {
+        let builder = RecordBatchBuilder::new()
+            .producer(ProducerId(1), ProducerEpoch(0), sequence)
+            .transactional();
+        fill_keyed(builder, &[("a", value)])
+    };
+    put(&log, "a", "old");
+    append(&mut log.lock(), produce(0, Some("aborted"))); // 1
+    append_marker(&mut log.lock(), 1, false); // 2
+    clean_all(&log, NOW_MS);
+    append(&mut log.lock(), produce(1, None)); // 3
+    append_marker(&mut log.lock(), 1, true); // 4
+    clean_all(&log, NOW_MS);
+    assert_eq!(listed(&log), ["3 a"], "the tombstone was committed");
+    put(&log, "z", "end"); // 5
+    clean_all(&log, NOW_MS + 1000);
+    assert_eq!(listed(&log), ["5 z=end"], "and what it deleted does not come back with its end");
+}
+
+#[test]
 fn a_round_ends_below_open_transactions_young_records_and_what_is_not_durable() {
     let disk = FaultyDisk::new();
     let log = new_shared(

@@ -170,7 +170,9 @@ impl Cleaning {
     fn gather_keys<C: CleanerControl>(&self, limits: CleanerLimits, meter: &Meter<'_, C>) -> Result<Keys, CleanError> {
         let end = self.segments.last().map_or(self.first_dirty, |(_, end)| *end);
         let mut keys = Keys::new(limits, self.first_dirty, (end - self.first_dirty).max(0) as u64);
-        let mut txns = CleanedTxns::new(self.aborted.clone());
+        // The markers of earlier ones are not met here, so nothing would tell that the next transaction of their producer is another one.
+        let ahead = self.aborted.iter().filter(|txn| txn.last_offset >= self.first_dirty);
+        let mut txns = CleanedTxns::new(ahead.copied().collect());
         for (segment, segment_end) in self.segments.iter().filter(|(_, end)| *end > self.first_dirty) {
             let position = if segment.base_offset() < self.first_dirty {
                 segment
