@@ -125,14 +125,20 @@ impl RestError {
         )
     }
 
+    pub(crate) fn out_of_range(reason: impl std::fmt::Display) -> RestError {
+        RestError::new(StatusCode::BAD_REQUEST, 40002, reason.to_string())
+    }
+
     pub(crate) fn kafka(reason: impl std::fmt::Display) -> RestError {
         RestError::new(StatusCode::INTERNAL_SERVER_ERROR, 50002, format!("Kafka error: {reason}"))
     }
 
+    #[cfg(test)]
     pub(crate) fn status(&self) -> StatusCode {
         self.status
     }
 
+    #[cfg(test)]
     pub(crate) fn code(&self) -> u32 {
         self.code
     }

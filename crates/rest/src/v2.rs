@@ -14,6 +14,7 @@ use crate::proxy::Proxy;
 
 mod consumers;
 mod offsets;
+mod partition_records;
 mod positions;
 mod produce;
 mod records;
@@ -47,6 +48,7 @@ pub(crate) fn routes() -> Router<Arc<Proxy>> {
             get(topics::partition).post(produce::to_partition),
         )
         .route("/topics/{topic}/partitions/{partition}/offsets", get(topics::offsets))
+        .route("/topics/{topic}/partitions/{partition}/records", get(partition_records::read))
         .route("/consumers/{group}", post(consumers::create))
         .nest(INSTANCE, instance)
 }

@@ -32,7 +32,7 @@ pub(super) struct ReadParameters {
 
 /// What is told of a record beyond what always is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Include {
+pub(super) struct Include {
     headers: bool,
     timestamp: bool,
 }
@@ -84,7 +84,7 @@ fn wish(proxy: &Proxy, own_timeout: Option<Duration>, bytes_min: usize, paramete
 }
 
 impl Include {
-    fn of(text: &str) -> Result<Include, RestError> {
+    pub(super) fn of(text: &str) -> Result<Include, RestError> {
         let mut include = Include::default();
         for item in text.split(',').map(str::trim).filter(|item| !item.is_empty()) {
             match item {
@@ -98,7 +98,7 @@ impl Include {
 }
 
 /// Appends one record, or nothing if it cannot be shown.
-fn render(record: &ConsumerRecord, format: Format, include: Include, out: &mut Vec<u8>) -> Result<(), RestError> {
+pub(super) fn render(record: &ConsumerRecord, format: Format, include: Include, out: &mut Vec<u8>) -> Result<(), RestError> {
     let begin = out.len();
     let rendered = try_render(record, format, include, out);
     rendered.map_err(|(what, reason)| {

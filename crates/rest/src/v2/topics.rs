@@ -83,7 +83,7 @@ pub(super) async fn partition(State(proxy): State<Arc<Proxy>>, Segments((topic, 
 }
 
 pub(super) async fn offsets(State(proxy): State<Arc<Proxy>>, Segments((topic, index)): Segments<(String, i32)>) -> Answer {
-    find(&describe_topic(&proxy, &topic).await?, index)?;
+    must_exist(&proxy, &topic, index).await?;
     let tp = TopicPartition::new(topic, index);
     Ok(json(&Offsets {
         beginning_offset: offset_at(&proxy, &tp, at::EARLIEST).await?,
@@ -97,6 +97,10 @@ pub(super) async fn offset_at(proxy: &Proxy, tp: &TopicPartition, timestamp: i64
     let mut found = proxy.admin().await?.list_offsets(&wanted, IsolationLevel::ReadUncommitted).await?;
     let found = found.remove(tp).ok_or_else(RestError::topic_not_hosted)?;
     Ok(found?.offset)
+}
+
+pub(super) async fn must_exist(proxy: &Proxy, topic: &str, index: i32) -> Result<(), RestError> {
+    find(&describe_topic(proxy, topic).await?, index).map(|_| ())
 }
 
 async fn describe_topic(proxy: &Proxy, name: &str) -> Result<TopicDescription, RestError> {
