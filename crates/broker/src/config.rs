@@ -116,7 +116,10 @@ impl NodeConfig {
     pub fn rest(&self) -> Option<BTreeMap<&str, &str>> {
         self.values.optional("rest.listeners")?;
         let keys = self.values.as_map().iter().filter(|(_, value)| !value.trim().is_empty());
-        Some(keys.filter_map(|(key, value)| Some((key.strip_prefix("rest.")?, value.trim()))).collect())
+        Some(
+            keys.filter_map(|(key, value)| Some((key.strip_prefix("rest.")?, value.trim())))
+                .collect(),
+        )
     }
 
     fn resolve(values: StaticValues) -> Result<NodeConfig, ConfigError> {

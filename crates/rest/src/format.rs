@@ -27,11 +27,12 @@ impl Format {
         }
     }
 
+    /// Some clients take everything with "text" in its type for Latin-1, unless told otherwise.
     pub(crate) fn media_type(self) -> &'static str {
         match self {
             Format::Binary => "application/vnd.kafka.binary.v2+json",
             Format::Json => "application/vnd.kafka.json.v2+json",
-            Format::Text => "application/vnd.kafka.text.v2+json",
+            Format::Text => "application/vnd.kafka.text.v2+json; charset=utf-8",
         }
     }
 

@@ -141,6 +141,9 @@ mod tests {
         assert_eq!(accepted("application/vnd.kafka.binary.v2+json").records(Format::Json), None);
         assert_eq!(accepted("application/json").records(Format::Binary), None);
         assert_eq!(accepted("application/json").records(Format::Json), Some(JSON));
-        assert_eq!(accepted("*/*").records(Format::Text), Some("application/vnd.kafka.text.v2+json"));
+        assert_eq!(
+            accepted("*/*").records(Format::Text),
+            Some("application/vnd.kafka.text.v2+json; charset=utf-8")
+        );
     }
 }
