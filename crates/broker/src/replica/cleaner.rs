@@ -115,7 +115,14 @@ impl Cleaner {
             };
             cells.into_iter().map(look).collect::<Vec<_>>()
         });
-        let Ok(looked) = looked.await else { return };
+        let looked = match looked.await {
+            Ok(looked) => looked,
+            Err(error) => {
+                tracing::error!(%error, "a look at the logs to clean failed");
+                due.into_iter().for_each(|cell| self.look_at(cell, now + backoff));
+                return;
+            }
+        };
         let mut due = Vec::new();
         for (cell, next) in looked {
             match next {

@@ -129,14 +129,16 @@ impl BatchFilter<'_> {
             let before = rest;
             let view = RecordView::take(&mut rest)?;
             let offset = header.base_offset + i64::from(view.offset_delta);
-            let is_kept = header.is_control() || offset >= self.keys.end() || {
+            let is_examined = offset < self.keys.end();
+            let is_kept = header.is_control() || !is_examined || {
                 let is_last = |key: &[u8]| self.keys.last(key).is_none_or(|last| offset >= last);
                 view.key.is_some_and(is_last) && !(view.value.is_none() && drops_tombstones)
             };
             if is_kept {
                 let start = bytes.len() - before.len();
                 let end = bytes.len() - rest.len();
-                stays.add(bytes.slice(start..end), &view, !header.is_control());
+                // The time of a tombstone that is not examined yet has not begun.
+                stays.add(bytes.slice(start..end), &view, is_examined && !header.is_control());
             }
         }
         if !rest.is_empty() {

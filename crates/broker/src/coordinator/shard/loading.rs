@@ -53,6 +53,7 @@ impl Shard {
             if let Err(error) = loaded.await {
                 tracing::error!(shard = shard.cell.partition.0, %error, "loading groups failed");
                 *shard.state.lock() = State::Ended;
+                shard.load_again_later();
             }
         });
     }
