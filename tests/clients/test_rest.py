@@ -9,6 +9,7 @@ import pytest
 import requests
 from confluent_kafka import Consumer
 from harness.node import Node, free_port
+from openapi_spec_validator import validate
 
 V2 = {"Content-Type": "application/vnd.kafka.v2+json"}
 
@@ -141,3 +142,7 @@ def test_fetch_of_node_writes_and_reads(rest, topic):
 def test_a_body_that_is_too_large_is_answered(rest, topic):
     answer = requests.post(f"{rest.url}/topics/{topic}", headers={"Content-Type": embedded("text")}, data=b"x" * 70_000_000, timeout=60)
     assert (answer.status_code, answer.json()["error_code"]) == (413, 413)
+
+
+def test_the_openapi_document_is_valid(rest):
+    validate(requests.get(f"{rest.url}/openapi.json").json())

@@ -7,6 +7,7 @@ use dohle_client::ClientError;
 use dohle_client::consumer::ConsumeError;
 use dohle_protocol::ErrorCode;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 #[derive(Debug, Clone)]
 pub(crate) struct RestError {
@@ -15,8 +16,8 @@ pub(crate) struct RestError {
     message: String,
 }
 
-#[derive(Serialize)]
-struct ErrorBody<'a> {
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ErrorBody<'a> {
     error_code: u32,
     message: &'a str,
 }

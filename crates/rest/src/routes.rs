@@ -7,25 +7,46 @@ use axum::extract::Request;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use bytes::Bytes;
 use tower_http::cors::{AllowOrigin, Any, CorsLayer};
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::error::RestError;
-use crate::media::Accepted;
+use crate::media::{Accepted, JSON};
 use crate::proxy::Proxy;
 use crate::{metrics, operations, v2};
 
 pub(crate) fn router(proxy: &Arc<Proxy>) -> Router {
-    let v2 = v2::routes()
+    let (operations, mut document) = OpenApiRouter::with_openapi(Document::openapi())
+        .merge(operations::routes())
+        .split_for_parts();
+    let (v2, records) = v2::routes().split_for_parts();
+    document.merge(records);
+    let v2 = v2
         .fallback(async || RestError::http(StatusCode::NOT_FOUND))
         .method_not_allowed_fallback(async || RestError::http(StatusCode::METHOD_NOT_ALLOWED))
         .layer(middleware::from_fn(negotiate));
-    let mut router = operations::routes()
+    let mut router = operations
+        .merge(openapi(&document))
         .merge(v2)
         .layer(middleware::from_fn_with_state(proxy.clone(), metrics::count));
     if !proxy.config.allowed_origins.is_empty() {
         router = router.layer(cors(&proxy.config.allowed_origins));
     }
     router.with_state(proxy.clone())
+}
+
+/// What the document says of itself; the rest comes from the routes.
+#[derive(OpenApi)]
+#[openapi(info(title = "Dohle's REST proxy"))]
+struct Document;
+
+/// The description of all endpoints, made once.
+fn openapi(document: &utoipa::openapi::OpenApi) -> Router<Arc<Proxy>> {
+    let text = Bytes::from(document.to_json().expect("plain data into memory"));
+    Router::new().route("/openapi.json", get(async move || ([(header::CONTENT_TYPE, JSON)], text)))
 }
 
 /// Refuses what the client would not understand, and names the type of what has none yet.

@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
-use axum::Router;
-use axum::routing::{get, post};
 use dohle_client::TopicPartition;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
+
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::answer::{check_topic, json};
-use crate::error::RestError;
+use crate::error::{ErrorBody, RestError};
 use crate::proxy::Proxy;
 
 mod consumers;
@@ -21,52 +23,61 @@ mod records;
 mod subscriptions;
 mod topics;
 
-pub(crate) fn routes() -> Router<Arc<Proxy>> {
-    const INSTANCE: &str = "/consumers/{group}/instances/{instance}";
-    let instance = Router::new()
-        .route("/", axum::routing::delete(consumers::delete))
-        .route(
-            "/subscription",
-            get(subscriptions::subscription)
-                .post(subscriptions::subscribe)
-                .delete(subscriptions::unsubscribe),
-        )
-        .route("/assignments", get(subscriptions::assignments).post(subscriptions::assign))
-        .route("/records", get(records::read))
-        .route("/offsets", get(offsets::committed).post(offsets::commit))
-        .route("/positions", post(positions::seek))
-        .route("/positions/beginning", post(positions::seek_to_beginning))
-        .route("/positions/end", post(positions::seek_to_end));
-    Router::new()
-        .route("/", get(root).post(root))
-        .route("/brokers", get(topics::brokers))
-        .route("/topics", get(topics::list))
-        .route("/topics/{topic}", get(topics::describe).post(produce::to_topic))
-        .route("/topics/{topic}/partitions", get(topics::partitions))
-        .route(
-            "/topics/{topic}/partitions/{partition}",
-            get(topics::partition).post(produce::to_partition),
-        )
-        .route("/topics/{topic}/partitions/{partition}/offsets", get(topics::offsets))
-        .route("/topics/{topic}/partitions/{partition}/records", get(partition_records::read))
-        .route("/consumers/{group}", post(consumers::create))
-        .nest(INSTANCE, instance)
+pub(crate) fn routes() -> OpenApiRouter<Arc<Proxy>> {
+    OpenApiRouter::new()
+        .routes(routes!(root, root_posted))
+        .routes(routes!(topics::brokers))
+        .routes(routes!(topics::list))
+        .routes(routes!(topics::describe, produce::to_topic))
+        .routes(routes!(topics::partitions))
+        .routes(routes!(topics::partition, produce::to_partition))
+        .routes(routes!(topics::offsets))
+        .routes(routes!(partition_records::read))
+        .routes(routes!(consumers::create))
+        .routes(routes!(consumers::delete))
+        .routes(routes!(
+            subscriptions::subscription,
+            subscriptions::subscribe,
+            subscriptions::unsubscribe
+        ))
+        .routes(routes!(subscriptions::assignments, subscriptions::assign))
+        .routes(routes!(records::read))
+        .routes(routes!(offsets::committed, offsets::commit))
+        .routes(routes!(positions::seek))
+        .routes(routes!(positions::seek_to_beginning))
+        .routes(routes!(positions::seek_to_end))
 }
 
 /// Says that somebody is there.
+#[utoipa::path(
+    get,
+    path = "/",
+    tag = "operations",
+    responses((status = 200, description = "Somebody is there", body = Object), (status = "default", description = "An error", body = ErrorBody))
+)]
 async fn root() -> axum::response::Response {
     json(&std::collections::BTreeMap::<(), ()>::new())
 }
 
+#[utoipa::path(
+    post,
+    path = "/",
+    tag = "operations",
+    responses((status = 200, description = "Somebody is there", body = Object), (status = "default", description = "An error", body = ErrorBody))
+)]
+async fn root_posted() -> axum::response::Response {
+    root().await
+}
+
 /// `{"topic":"t","partition":0}`, in requests and answers alike.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct PartitionName {
     topic: String,
     partition: i32,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Partitions {
     partitions: Vec<PartitionName>,

@@ -1,4 +1,5 @@
 //! What clients may take of the proxy.
+#![allow(clippy::disallowed_methods, reason = "to ask for an instance is to use it")]
 
 use super::http::Client;
 use super::{JSON, Rest};

@@ -71,6 +71,26 @@ fn health_readiness_and_metrics() {
 }
 
 #[test]
+fn every_endpoint_of_the_openapi_document_is_there() {
+    let rest = Rest::start(&[]);
+    let reply = rest.get("/openapi.json");
+    assert_eq!(reply.header("content-type"), Some("application/json"));
+    let document = reply.json();
+    let mut endpoints = 0;
+    for (path, methods) in document["paths"].as_object().expect("paths") {
+        let path = path.replace("{topic}", "t").replace("{partition}", "0");
+        let path = path.replace("{group}", "g").replace("{instance}", "i");
+        for method in methods.as_object().expect("methods").keys() {
+            let reply = rest.client().call(&method.to_uppercase(), &path, &[("Accept", V2)], "");
+            let unknown = reply.status == 405 || reply.status == 404 && reply.body.contains("HTTP 404");
+            assert!(!unknown, "{method} {path}: {reply:?}");
+            endpoints += 1;
+        }
+    }
+    assert_eq!(endpoints, 27);
+}
+
+#[test]
 fn a_proxy_without_a_cluster_lives_and_is_not_ready() {
     let mut rest = Rest::start(&[]);
     let process = Process::start(&rest.node, &[]);

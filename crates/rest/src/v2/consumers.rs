@@ -6,19 +6,20 @@ use std::time::Duration;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::plain_text;
 use crate::answer::{Answer, Segments, check_name, escaped, json, no_content};
 use crate::body::RequestBody;
-use crate::error::RestError;
+use crate::error::{ErrorBody, RestError};
 use crate::format::Format;
 use crate::instance::InstanceSettings;
 use crate::proxy::Proxy;
 
 const FETCH_BYTES_MIN: std::ops::RangeInclusive<i64> = -1..=10_000_000;
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct CreateRequest<'a> {
     id: Option<String>,
@@ -27,19 +28,30 @@ struct CreateRequest<'a> {
     #[serde(rename = "auto.offset.reset")]
     offset_reset: Option<String>,
     #[serde(rename = "auto.commit.enable", borrow, default)]
+    #[schema(value_type = Option<String>)]
     auto_commit: Option<&'a RawValue>,
     #[serde(rename = "fetch.min.bytes", borrow, default)]
+    #[schema(value_type = Option<String>)]
     fetch_bytes_min: Option<&'a RawValue>,
     #[serde(rename = "consumer.request.timeout.ms", borrow, default)]
+    #[schema(value_type = Option<String>)]
     request_timeout_ms: Option<&'a RawValue>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Created<'a> {
     instance_id: &'a str,
     base_uri: String,
 }
 
+#[utoipa::path(
+    post,
+    path = "/consumers/{group}",
+    tag = "consumers",
+    params(("group" = String, Path)),
+    request_body(content = CreateRequest, content_type = "application/vnd.kafka.v2+json", description = "The request"),
+    responses((status = 200, description = "The new instance", body = Created), (status = "default", description = "An error", body = ErrorBody))
+)]
 pub(super) async fn create(State(proxy): State<Arc<Proxy>>, Segments(group): Segments<String>, body: RequestBody) -> Answer {
     check_name(&group)?;
     let request = if body.is_empty() { CreateRequest::default() } else { body.parse()? };
@@ -109,6 +121,13 @@ fn number(key: &str, value: Option<&RawValue>, range: std::ops::RangeInclusive<i
 }
 
 /// The instance is gone at once; its records that were sent count as received.
+#[utoipa::path(
+    delete,
+    path = "/consumers/{group}/instances/{instance}",
+    tag = "consumers",
+    params(("group" = String, Path), ("instance" = String, Path)),
+    responses((status = 204, description = "Done"), (status = "default", description = "An error", body = ErrorBody))
+)]
 pub(super) async fn delete(State(proxy): State<Arc<Proxy>>, Segments((group, id)): Segments<(String, String)>) -> Answer {
     let instance = proxy.instances.remove(&group, &id)?;
     // Goes on if the client hangs up.

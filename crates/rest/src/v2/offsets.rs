@@ -5,20 +5,21 @@ use std::sync::Arc;
 use axum::extract::State;
 use dohle_client::consumer::{OffsetAndMetadata, Offsets};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{PartitionName, Partitions};
 use crate::answer::{Answer, Parameters, Segments, json};
 use crate::body::RequestBody;
-use crate::error::RestError;
+use crate::error::{ErrorBody, RestError};
 use crate::proxy::Proxy;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct CommitRequest {
     offsets: Vec<CommitWish>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct CommitWish {
     topic: String,
@@ -33,12 +34,12 @@ pub(super) struct CommitParameters {
     r#async: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Committed {
     offsets: Vec<CommittedOffset>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct CommittedOffset {
     topic: String,
     partition: i32,
@@ -46,6 +47,14 @@ struct CommittedOffset {
     metadata: String,
 }
 
+#[utoipa::path(
+    post,
+    path = "/consumers/{group}/instances/{instance}/offsets",
+    tag = "consumers",
+    params(("group" = String, Path), ("instance" = String, Path), ("async" = Option<String>, Query)),
+    request_body(content = Option<CommitRequest>, content_type = "application/vnd.kafka.v2+json", description = "The request"),
+    responses((status = 200, description = "Committed", body = Vec<Object>), (status = "default", description = "An error", body = ErrorBody))
+)]
 pub(super) async fn commit(
     State(proxy): State<Arc<Proxy>>,
     Segments((group, id)): Segments<(String, String)>,
@@ -77,6 +86,14 @@ fn wanted(request: CommitRequest) -> Result<Offsets, RestError> {
 }
 
 /// The partitions stand in the body; those without a committed offset are left out of the answer.
+#[utoipa::path(
+    get,
+    path = "/consumers/{group}/instances/{instance}/offsets",
+    tag = "consumers",
+    params(("group" = String, Path), ("instance" = String, Path)),
+    request_body(content = Partitions, content_type = "application/vnd.kafka.v2+json", description = "The request"),
+    responses((status = 200, description = "What is committed", body = Committed), (status = "default", description = "An error", body = ErrorBody))
+)]
 pub(super) async fn committed(
     State(proxy): State<Arc<Proxy>>,
     Segments((group, id)): Segments<(String, String)>,

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use super::records::{Include, render};
 use super::topics::must_exist;
 use crate::answer::{Answer, Parameters, Segments};
-use crate::error::RestError;
+use crate::error::{ErrorBody, RestError};
 use crate::format::Format;
 use crate::limits::{FETCH_BYTES_MAX, POLL_RECORDS_MAX, READ_BYTES_MAX, READ_RECORDS_MAX, READ_TIMEOUT_MAX};
 use crate::media::Accepted;
@@ -32,6 +32,14 @@ pub(super) struct PartitionReadParameters {
     include: Option<String>,
 }
 
+#[utoipa::path(
+    get,
+    operation_id = "read_partition",
+    path = "/topics/{topic}/partitions/{partition}/records",
+    tag = "records",
+    params(("topic" = String, Path), ("partition" = i32, Path), ("offset" = Option<i64>, Query), ("count" = Option<u32>, Query), ("timeout" = Option<u64>, Query), ("include" = Option<String>, Query)),
+    responses((status = 200, description = "Records from an offset on", body = Vec<Object>), (status = "default", description = "An error", body = ErrorBody))
+)]
 pub(super) async fn read(
     State(proxy): State<Arc<Proxy>>,
     Segments((topic, index)): Segments<(String, i32)>,

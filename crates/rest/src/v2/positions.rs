@@ -7,16 +7,17 @@ use dohle_client::TopicPartition;
 use dohle_client::admin::offsets::at;
 use dohle_client::consumer::{OffsetAndMetadata, Offsets};
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::topics::offset_at;
 use super::{PartitionName, Partitions};
 use crate::answer::{Answer, Segments, no_content};
 use crate::body::RequestBody;
-use crate::error::RestError;
+use crate::error::{ErrorBody, RestError};
 use crate::proxy::Proxy;
 use crate::time_text;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct SeekRequest {
     #[serde(default)]
@@ -25,7 +26,7 @@ struct SeekRequest {
     timestamps: Vec<TimeWish>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct OffsetWish {
     topic: String,
@@ -34,7 +35,7 @@ struct OffsetWish {
     metadata: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct TimeWish {
     topic: String,
@@ -51,6 +52,14 @@ enum Target {
 
 type Wishes = Vec<(TopicPartition, Target, String)>;
 
+#[utoipa::path(
+    post,
+    path = "/consumers/{group}/instances/{instance}/positions",
+    tag = "consumers",
+    params(("group" = String, Path), ("instance" = String, Path)),
+    request_body(content = SeekRequest, content_type = "application/vnd.kafka.v2+json", description = "The request"),
+    responses((status = 204, description = "Done"), (status = "default", description = "An error", body = ErrorBody))
+)]
 pub(super) async fn seek(State(proxy): State<Arc<Proxy>>, Segments(name): Segments<(String, String)>, body: RequestBody) -> Answer {
     let request: SeekRequest = body.parse()?;
     let mut wishes = Wishes::new();
@@ -76,6 +85,14 @@ pub(super) async fn seek(State(proxy): State<Arc<Proxy>>, Segments(name): Segmen
     go_to(&proxy, name, wishes).await
 }
 
+#[utoipa::path(
+    post,
+    path = "/consumers/{group}/instances/{instance}/positions/beginning",
+    tag = "consumers",
+    params(("group" = String, Path), ("instance" = String, Path)),
+    request_body(content = Partitions, content_type = "application/vnd.kafka.v2+json", description = "The request"),
+    responses((status = 204, description = "Done"), (status = "default", description = "An error", body = ErrorBody))
+)]
 pub(super) async fn seek_to_beginning(
     State(proxy): State<Arc<Proxy>>,
     Segments(name): Segments<(String, String)>,
@@ -84,6 +101,14 @@ pub(super) async fn seek_to_beginning(
     go_to(&proxy, name, all_at(&body, at::EARLIEST)?).await
 }
 
+#[utoipa::path(
+    post,
+    path = "/consumers/{group}/instances/{instance}/positions/end",
+    tag = "consumers",
+    params(("group" = String, Path), ("instance" = String, Path)),
+    request_body(content = Partitions, content_type = "application/vnd.kafka.v2+json", description = "The request"),
+    responses((status = 204, description = "Done"), (status = "default", description = "An error", body = ErrorBody))
+)]
 pub(super) async fn seek_to_end(State(proxy): State<Arc<Proxy>>, Segments(name): Segments<(String, String)>, body: RequestBody) -> Answer {
     go_to(&proxy, name, all_at(&body, at::LATEST)?).await
 }
@@ -98,7 +123,10 @@ async fn go_to(proxy: &Proxy, (group, id): (String, String), wishes: Wishes) -> 
     let mut visit = instance.visit(proxy).await?;
     // Asked first, so that a partition that nobody knows is not looked for.
     let partitions: Vec<TopicPartition> = wishes.iter().map(|(tp, _, _)| tp.clone()).collect();
-    visit.reader().must_have(&partitions).await?;
+    tokio::select! {
+        had = visit.reader().must_have(&partitions) => had?,
+        () = instance.closing() => return Err(RestError::no_instance()),
+    }
     let mut offsets = Offsets::new();
     for (tp, target, metadata) in wishes {
         let offset = match target {

@@ -10,10 +10,11 @@ use dohle_client::producer::{Delivery, ProduceError, RecordMetadata};
 use dohle_protocol::ErrorCode;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
 use crate::answer::{Answer, Segments, check_topic, json};
 use crate::body::RequestBody;
-use crate::error::RestError;
+use crate::error::{ErrorBody, RestError};
 use crate::format::Format;
 use crate::limits::TOPIC_WAIT_MAX;
 use crate::media::Media;
@@ -54,14 +55,14 @@ struct PartitionRecord<'a> {
     value: Option<&'a RawValue>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct ProduceAnswer {
     offsets: Vec<RecordOutcome>,
     key_schema_id: Option<i64>,
     value_schema_id: Option<i64>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct RecordOutcome {
     partition: Option<i32>,
     offset: Option<i64>,
@@ -69,6 +70,14 @@ struct RecordOutcome {
     error: Option<String>,
 }
 
+#[utoipa::path(
+    post,
+    path = "/topics/{topic}",
+    tag = "records",
+    params(("topic" = String, Path)),
+    request_body(content = Object, content_type = "application/vnd.kafka.json.v2+json", description = "Records; the content type names their format"),
+    responses((status = 200, description = "What became of each record", body = ProduceAnswer), (status = "default", description = "An error", body = ErrorBody))
+)]
 pub(super) async fn to_topic(State(proxy): State<Arc<Proxy>>, Segments(topic): Segments<String>, body: RequestBody) -> Answer {
     check_topic(&topic)?;
     let request: ProduceRequest<TopicRecord> = body.parse()?;
@@ -77,6 +86,14 @@ pub(super) async fn to_topic(State(proxy): State<Arc<Proxy>>, Segments(topic): S
     produce(&proxy, &topic, records).await
 }
 
+#[utoipa::path(
+    post,
+    path = "/topics/{topic}/partitions/{partition}",
+    tag = "records",
+    params(("topic" = String, Path), ("partition" = i32, Path)),
+    request_body(content = Object, content_type = "application/vnd.kafka.json.v2+json", description = "Records; the content type names their format"),
+    responses((status = 200, description = "What became of each record", body = ProduceAnswer), (status = "default", description = "An error", body = ErrorBody))
+)]
 pub(super) async fn to_partition(
     State(proxy): State<Arc<Proxy>>,
     Segments((topic, partition)): Segments<(String, i32)>,

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use std::io::Write;
 
 use crate::answer::{Answer, Parameters, Segments};
-use crate::error::RestError;
+use crate::error::{ErrorBody, RestError};
 use crate::format::{Format, push_string};
 use crate::limits::{READ_BYTES_MAX, READ_TIMEOUT_MAX};
 use crate::media::Accepted;
@@ -37,6 +37,14 @@ pub(super) struct Include {
     timestamp: bool,
 }
 
+#[utoipa::path(
+    get,
+    operation_id = "read_records",
+    path = "/consumers/{group}/instances/{instance}/records",
+    tag = "consumers",
+    params(("group" = String, Path), ("instance" = String, Path), ("timeout" = Option<i64>, Query), ("max_bytes" = Option<i64>, Query), ("include" = Option<String>, Query)),
+    responses((status = 200, description = "The next records", body = Vec<Object>), (status = "default", description = "An error", body = ErrorBody))
+)]
 pub(super) async fn read(
     State(proxy): State<Arc<Proxy>>,
     Segments((group, id)): Segments<(String, String)>,

@@ -5,28 +5,37 @@ use std::sync::Arc;
 use axum::extract::State;
 use regex_lite::Regex;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{PartitionName, Partitions};
 use crate::answer::{Answer, Segments, check_topic, json, no_content};
 use crate::body::RequestBody;
-use crate::error::RestError;
+use crate::error::{ErrorBody, RestError};
 use crate::limits::{PATTERN_BYTES_MAX, SUBSCRIPTION_TOPICS_MAX};
 use crate::proxy::Proxy;
 use crate::reader::Wants;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct SubscribeRequest {
     topics: Option<Vec<String>>,
     topic_pattern: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Topics {
     topics: Vec<String>,
 }
 
 /// The member joins its group now, not with its first read: what is written from now on is read.
+#[utoipa::path(
+    post,
+    path = "/consumers/{group}/instances/{instance}/subscription",
+    tag = "consumers",
+    params(("group" = String, Path), ("instance" = String, Path)),
+    request_body(content = SubscribeRequest, content_type = "application/vnd.kafka.v2+json", description = "The request"),
+    responses((status = 204, description = "Done"), (status = "default", description = "An error", body = ErrorBody))
+)]
 pub(super) async fn subscribe(
     State(proxy): State<Arc<Proxy>>,
     Segments((group, id)): Segments<(String, String)>,
@@ -69,6 +78,13 @@ fn compiled(pattern: &str) -> Result<Regex, RestError> {
     Regex::new(&format!("^(?:{pattern})$")).map_err(|error| invalid(&error))
 }
 
+#[utoipa::path(
+    get,
+    path = "/consumers/{group}/instances/{instance}/subscription",
+    tag = "consumers",
+    params(("group" = String, Path), ("instance" = String, Path)),
+    responses((status = 200, description = "The topics", body = Topics), (status = "default", description = "An error", body = ErrorBody))
+)]
 pub(super) async fn subscription(State(proxy): State<Arc<Proxy>>, Segments((group, id)): Segments<(String, String)>) -> Answer {
     let instance = proxy.instances.find(&group, &id)?;
     let wants = instance.visit(&proxy).await?.reader().wants().clone();
@@ -84,12 +100,27 @@ pub(super) async fn subscription(State(proxy): State<Arc<Proxy>>, Segments((grou
     Ok(json(&Topics { topics }))
 }
 
+#[utoipa::path(
+    delete,
+    path = "/consumers/{group}/instances/{instance}/subscription",
+    tag = "consumers",
+    params(("group" = String, Path), ("instance" = String, Path)),
+    responses((status = 204, description = "Done"), (status = "default", description = "An error", body = ErrorBody))
+)]
 pub(super) async fn unsubscribe(State(proxy): State<Arc<Proxy>>, Segments((group, id)): Segments<(String, String)>) -> Answer {
     let instance = proxy.instances.find(&group, &id)?;
     instance.visit(&proxy).await?.reader().unsubscribe().await?;
     Ok(no_content())
 }
 
+#[utoipa::path(
+    post,
+    path = "/consumers/{group}/instances/{instance}/assignments",
+    tag = "consumers",
+    params(("group" = String, Path), ("instance" = String, Path)),
+    request_body(content = Partitions, content_type = "application/vnd.kafka.v2+json", description = "The request"),
+    responses((status = 204, description = "Done"), (status = "default", description = "An error", body = ErrorBody))
+)]
 pub(super) async fn assign(
     State(proxy): State<Arc<Proxy>>,
     Segments((group, id)): Segments<(String, String)>,
@@ -101,6 +132,13 @@ pub(super) async fn assign(
     Ok(no_content())
 }
 
+#[utoipa::path(
+    get,
+    path = "/consumers/{group}/instances/{instance}/assignments",
+    tag = "consumers",
+    params(("group" = String, Path), ("instance" = String, Path)),
+    responses((status = 200, description = "The partitions", body = Partitions), (status = "default", description = "An error", body = ErrorBody))
+)]
 pub(super) async fn assignments(State(proxy): State<Arc<Proxy>>, Segments((group, id)): Segments<(String, String)>) -> Answer {
     let instance = proxy.instances.find(&group, &id)?;
     let assigned = instance.visit(&proxy).await?.reader().assignment();

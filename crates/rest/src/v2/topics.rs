@@ -10,56 +10,76 @@ use dohle_client::admin::offsets::at;
 use dohle_client::admin::topics::{PartitionDescription, TopicDescription};
 use dohle_client::config::IsolationLevel;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::answer::{Answer, Segments, check_topic, json};
-use crate::error::RestError;
+use crate::error::{ErrorBody, RestError};
 use crate::limits::PARTITIONS_PER_PAGE;
 use crate::proxy::Proxy;
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Brokers {
     brokers: Vec<i32>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Topic {
     name: String,
     configs: BTreeMap<String, String>,
     partitions: Vec<Partition>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Partition {
     partition: i32,
     leader: i32,
     replicas: Vec<Replica>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Replica {
     broker: i32,
     leader: bool,
     in_sync: bool,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Offsets {
     beginning_offset: i64,
     end_offset: i64,
 }
 
+#[utoipa::path(
+    get,
+    path = "/brokers",
+    tag = "topics",
+    responses((status = 200, description = "The ids of all brokers", body = Brokers), (status = "default", description = "An error", body = ErrorBody))
+)]
 pub(super) async fn brokers(State(proxy): State<Arc<Proxy>>) -> Answer {
     let cluster = proxy.admin().await?.describe_cluster(false).await?;
     let brokers = cluster.brokers.iter().map(|described| described.broker.id).collect();
     Ok(json(&Brokers { brokers }))
 }
 
+#[utoipa::path(
+    get,
+    path = "/topics",
+    tag = "topics",
+    responses((status = 200, description = "The names of all topics", body = Vec<String>), (status = "default", description = "An error", body = ErrorBody))
+)]
 pub(super) async fn list(State(proxy): State<Arc<Proxy>>) -> Answer {
     let topics = proxy.admin().await?.list_topics().await?;
     let names: Vec<&str> = topics.iter().map(|topic| &*topic.name).collect();
     Ok(json(&names))
 }
 
+#[utoipa::path(
+    get,
+    path = "/topics/{topic}",
+    tag = "topics",
+    params(("topic" = String, Path)),
+    responses((status = 200, description = "The topic", body = Topic), (status = "default", description = "An error", body = ErrorBody))
+)]
 pub(super) async fn describe(State(proxy): State<Arc<Proxy>>, Segments(name): Segments<String>) -> Answer {
     let description = describe_topic(&proxy, &name).await?;
     let resource = [Resource::Topic(name.clone())];
@@ -72,16 +92,37 @@ pub(super) async fn describe(State(proxy): State<Arc<Proxy>>, Segments(name): Se
     }))
 }
 
+#[utoipa::path(
+    get,
+    path = "/topics/{topic}/partitions",
+    tag = "topics",
+    params(("topic" = String, Path)),
+    responses((status = 200, description = "Its partitions", body = Vec<Partition>), (status = "default", description = "An error", body = ErrorBody))
+)]
 pub(super) async fn partitions(State(proxy): State<Arc<Proxy>>, Segments(topic): Segments<String>) -> Answer {
     let description = describe_topic(&proxy, &topic).await?;
     Ok(json(&description.partitions.iter().map(shown).collect::<Vec<_>>()))
 }
 
+#[utoipa::path(
+    get,
+    path = "/topics/{topic}/partitions/{partition}",
+    tag = "topics",
+    params(("topic" = String, Path), ("partition" = i32, Path)),
+    responses((status = 200, description = "The partition", body = Partition), (status = "default", description = "An error", body = ErrorBody))
+)]
 pub(super) async fn partition(State(proxy): State<Arc<Proxy>>, Segments((topic, index)): Segments<(String, i32)>) -> Answer {
     let description = describe_topic(&proxy, &topic).await?;
     Ok(json(&shown(find(&description, index)?)))
 }
 
+#[utoipa::path(
+    get,
+    path = "/topics/{topic}/partitions/{partition}/offsets",
+    tag = "topics",
+    params(("topic" = String, Path), ("partition" = i32, Path)),
+    responses((status = 200, description = "Its first and next offset", body = Offsets), (status = "default", description = "An error", body = ErrorBody))
+)]
 pub(super) async fn offsets(State(proxy): State<Arc<Proxy>>, Segments((topic, index)): Segments<(String, i32)>) -> Answer {
     must_exist(&proxy, &topic, index).await?;
     let tp = TopicPartition::new(topic, index);
