@@ -106,6 +106,7 @@ pub(crate) fn overview() -> String {
     let mut text = String::from("Usage: dohle TOOL [OPTIONS]        (TOOL --help tells the options)\n\n");
     let mut line = |name: &str, about: &str| writeln!(text, "  {name:<22}{about}").expect("a string takes all that is written");
     line("start, server-start", "run a node: dohle start [server.properties]");
+    line("rest start", "run the REST proxy alone: dohle rest start [kafka-rest.properties]");
     for tool in TOOLS {
         line(tool.name, tool.about);
     }

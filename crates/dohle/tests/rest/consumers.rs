@@ -188,6 +188,27 @@ fn reads_wait_for_records_and_no_longer() {
 }
 
 #[test]
+fn a_client_that_hangs_up_while_it_waits_loses_nothing() {
+    let rest = Rest::start(&[]);
+    rest.node.connect().create_topic("t", 1, &[]);
+    let instance = rest.instance("g", "json", "");
+    rest.post(&format!("{instance}/subscription"), r#"{"topics":["t"]}"#);
+    for number in 0..5 {
+        let mut client = rest.client();
+        client.send(format!("GET {instance}/records?timeout=60000 HTTP/1.1\r\nHost: h\r\nAccept: {JSON}\r\n\r\n").as_bytes());
+        // It is interrupted by this, or has not begun to wait.
+        drop(client);
+        produce_numbers(&rest, "t", number..number + 1);
+    }
+    let reply = rest.read(&instance, JSON, "?timeout=20000");
+    let mut read = values(reply.json().as_array().unwrap());
+    while read.len() < 5 {
+        read.extend(values(&rest.read_all(&instance, JSON, 1)));
+    }
+    assert_eq!(read, [0, 1, 2, 3, 4]);
+}
+
+#[test]
 fn r3_an_instance_is_read_in_its_own_format() {
     let rest = Rest::start(&[]);
     rest.produce("/topics/t", TEXT, r#"{"records":[{"value":"1"},{"value":"no json"}]}"#);
