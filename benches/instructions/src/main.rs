@@ -28,8 +28,8 @@ fn main() -> Result<()> {
     match step.as_str() {
         "produce-decode" => decode_produce(times),
         "walk-1000-records" => walk(times),
-        "append-1-record" => append(times, batch(1, 100))?,
-        "append-1000-records" => append(times, batch(1000, 100))?,
+        "append-1-record" => append(times, &batch(1, 100))?,
+        "append-1000-records" => append(times, &batch(1000, 100))?,
         "read-on" => read_on(times)?,
         "fetch-encode" => encode_fetch(times),
         other => bail!("no step is named {other}"),
@@ -117,7 +117,7 @@ const CONTEXT: AppendContext = AppendContext {
     zstd_allowed: true,
 };
 
-fn append(times: usize, batch: Bytes) -> Result<()> {
+fn append(times: usize, batch: &Bytes) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let mut log = log(&folder)?;
     for _ in 0..times {

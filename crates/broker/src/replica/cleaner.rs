@@ -230,6 +230,10 @@ struct Pace {
 }
 
 impl CleanerControl for Pace {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "on a thread for blocking work; the throttle waits for the clock and for nothing else"
+    )]
     fn spent(&self, read: u64, written: u64) -> bool {
         let bytes_per_second = self.broker.settings.load().cleaner.bytes_per_second_max;
         let free_from = {

@@ -23,7 +23,7 @@ impl ReadBuffers {
     /// A buffer of at least `length` bytes. What it holds is arbitrary, but has been written once: nothing is zeroed for a read.
     pub(super) fn take(self: &Arc<ReadBuffers>, length: usize) -> ReadBuffer {
         // Nobody who keeps a small answer shall keep a large buffer, and what is larger is rare.
-        if length < limits::READ_BUFFER_BYTES / 2 || length > limits::READ_BUFFER_BYTES {
+        if !(limits::READ_BUFFER_BYTES / 2..=limits::READ_BUFFER_BYTES).contains(&length) {
             return ReadBuffer {
                 bytes: vec![0; length],
                 home: Weak::new(),

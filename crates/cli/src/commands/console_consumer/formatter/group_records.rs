@@ -17,7 +17,7 @@ impl Kind {
     /// Empty for a record of another kind.
     pub(super) fn format(self, key: Option<&Bytes>, value: Option<&Bytes>) -> Result<String, DecodeError> {
         let Some(key) = key else { return Ok(String::new()) };
-        let version = value.map_or(-1, |value| leading_i16(value));
+        let version = value.map_or(-1, leading_i16);
         Ok(match (self, GroupRecord::decode(key.clone(), value.cloned())?) {
             (
                 Kind::Offsets,

@@ -8,6 +8,9 @@ use dohle_protocol::messages::heartbeat::HeartbeatRequest;
 use dohle_protocol::messages::leave_group::{LeaveGroupRequest, MemberIdentity};
 use dohle_protocol::messages::sync_group::SyncGroupRequest;
 
+/// What a leader gives to each member, by the id of the one it is asked about.
+type Assignments = fn(&str) -> Vec<(String, Vec<u8>)>;
+
 pub(super) const CASES: &[Definition] = &[
     ("sync", ApiKey::SyncGroup, sync),
     ("sync-refused", ApiKey::SyncGroup, sync_refused),
@@ -76,7 +79,7 @@ fn sync_refused(peer: &mut Peer, version: i16) -> String {
 /// Garbage, nothing, too few, too many, and for strangers.
 fn sync_assignments(peer: &mut Peer, version: i16) -> String {
     let mut script = Script::new(peer, "sync-assignments", ApiKey::SyncGroup, version);
-    let assign = |script: &mut Script, name: &str, assignments: fn(&str) -> Vec<(String, Vec<u8>)>| {
+    let assign = |script: &mut Script, name: &str, assignments: Assignments| {
         let mut member = script.member();
         member.request.group_id += name;
         member.enter(script);
