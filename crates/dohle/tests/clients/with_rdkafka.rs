@@ -131,6 +131,8 @@ fn topics(node: &Node) -> Vec<(String, usize)> {
         .topics()
         .iter()
         .map(|topic| (topic.name().to_owned(), topic.partitions().len()))
+        // Made when the first consumer looks for the coordinator of its group.
+        .filter(|(name, _)| name != "__consumer_offsets")
         .collect();
     topics.sort();
     topics

@@ -123,8 +123,8 @@ async fn nobody_is_answered_before_all_is_loaded_and_topics_deleted_meanwhile_ar
     for offset in 1..=3 {
         first.ask(&CALLER, commit(offset)).unwrap().answer().await.unwrap();
     }
-    let busy = services(0);
-    let (second, third) = (shard(&cell, &busy), shard(&cell, &busy));
+    let (busy, busier) = (services(0), services(0));
+    let (second, third) = (shard(&cell, &busy), shard(&cell, &busier));
     third.topics_deleted(&["t"]);
     for waiting in [&second, &third] {
         assert_eq!(committed(waiting).await, Err(ErrorCode::CoordinatorLoadInProgress));
@@ -132,6 +132,7 @@ async fn nobody_is_answered_before_all_is_loaded_and_topics_deleted_meanwhile_ar
     }
     busy.loads.add_permits(1);
     assert_eq!(committed_when_loaded(&second).await, [3]);
+    busier.loads.add_permits(1);
     assert_eq!(committed_when_loaded(&third).await, [0; 0]);
 }
 
