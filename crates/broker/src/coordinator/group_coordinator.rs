@@ -61,7 +61,15 @@ impl GroupCoordinator {
         self.begin(caller, group, request)?.answer().await
     }
 
-    /// The same in two steps.
+    /// The same where the group has to have a name.
+    pub(crate) async fn ask_named(&self, caller: &Caller, group: &str, request: GroupRequest) -> Answer {
+        if group.is_empty() {
+            return Err(ErrorCode::InvalidGroupId);
+        }
+        self.ask(caller, group, request).await
+    }
+
+    /// [`GroupCoordinator::ask`] in two steps.
     pub(crate) fn begin(&self, caller: &Caller, group: &str, request: GroupRequest) -> Result<PendingReply, ErrorCode> {
         self.shard_of(group)?.ask(caller, request)
     }

@@ -12,15 +12,9 @@ use crate::state::BrokerState;
 
 pub(crate) async fn handle(broker: &Arc<BrokerState>, ctx: &RequestContext, request: HeartbeatRequest) -> HeartbeatResponse {
     let group = request.group_id.clone();
-    let answer = if group.is_empty() {
-        Err(ErrorCode::InvalidGroupId)
-    } else {
-        broker
-            .groups
-            .ask(&client::anonymous(ctx), &group, GroupRequest::Heartbeat(request))
-            .await
-    };
-    let response = match answer {
+    let caller = client::anonymous(ctx);
+    let asked = broker.groups.ask_named(&caller, &group, GroupRequest::Heartbeat(request));
+    let response = match asked.await {
         Ok(GroupResponse::Heartbeat(response)) => response,
         Ok(other) => unreachable!("the response to Heartbeat is not {other:?}"),
         // As in Kafka: nobody is thrown out while groups are loaded, and members need not be told to wait for that.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use dohle_coordinator::{GroupRequest, GroupResponse};
+use dohle_protocol::ApiKey;
 use dohle_protocol::messages::leave_group::{LeaveGroupRequest, LeaveGroupResponse};
-use dohle_protocol::{ApiKey, ErrorCode};
 
 use crate::coordinator::client;
 use crate::dispatch::RequestContext;
@@ -12,15 +12,9 @@ use crate::state::BrokerState;
 
 pub(crate) async fn handle(broker: &Arc<BrokerState>, ctx: &RequestContext, request: LeaveGroupRequest) -> LeaveGroupResponse {
     let group = request.group_id.clone();
-    let answer = if group.is_empty() {
-        Err(ErrorCode::InvalidGroupId)
-    } else {
-        broker
-            .groups
-            .ask(&client::anonymous(ctx), &group, GroupRequest::Leave(request))
-            .await
-    };
-    let response = match answer {
+    let caller = client::anonymous(ctx);
+    let asked = broker.groups.ask_named(&caller, &group, GroupRequest::Leave(request));
+    let response = match asked.await {
         Ok(GroupResponse::Leave(response)) => response,
         Ok(other) => unreachable!("the response to Leave is not {other:?}"),
         Err(error) => LeaveGroupResponse {

@@ -19,13 +19,9 @@ use crate::state::BrokerState;
 pub(crate) async fn handle(broker: &Arc<BrokerState>, ctx: &RequestContext, mut request: OffsetDeleteRequest) -> OffsetDeleteResponse {
     let unknown = take_unknown(broker, &mut request);
     let group = request.group_id.clone();
-    let answer = if group.is_empty() {
-        Err(ErrorCode::InvalidGroupId)
-    } else {
-        let request = GroupRequest::DeleteOffsets(request);
-        broker.groups.ask(&client::anonymous(ctx), &group, request).await
-    };
-    let mut response = match answer {
+    let caller = client::anonymous(ctx);
+    let asked = broker.groups.ask_named(&caller, &group, GroupRequest::DeleteOffsets(request));
+    let mut response = match asked.await {
         Ok(GroupResponse::DeleteOffsets(response)) => response,
         Ok(other) => unreachable!("the response to DeleteOffsets is not {other:?}"),
         Err(error) => OffsetDeleteResponse {

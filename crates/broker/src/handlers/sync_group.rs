@@ -2,30 +2,19 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use dohle_coordinator::{GroupRequest, GroupResponse};
+use dohle_protocol::ApiKey;
 use dohle_protocol::messages::sync_group::{SyncGroupRequest, SyncGroupResponse};
-use dohle_protocol::{ApiKey, ErrorCode};
 
 use crate::coordinator::client;
 use crate::dispatch::RequestContext;
 use crate::state::BrokerState;
 
-pub(crate) async fn handle(broker: &Arc<BrokerState>, ctx: &RequestContext, mut request: SyncGroupRequest) -> SyncGroupResponse {
-    for assigned in &mut request.assignments {
-        // The group keeps it, and must not keep the request.
-        assigned.assignment = Bytes::copy_from_slice(&assigned.assignment);
-    }
+pub(crate) async fn handle(broker: &Arc<BrokerState>, ctx: &RequestContext, request: SyncGroupRequest) -> SyncGroupResponse {
     let group = request.group_id.clone();
-    let answer = if group.is_empty() {
-        Err(ErrorCode::InvalidGroupId)
-    } else {
-        broker
-            .groups
-            .ask(&client::anonymous(ctx), &group, GroupRequest::Sync(request))
-            .await
-    };
-    let response = match answer {
+    let caller = client::anonymous(ctx);
+    let asked = broker.groups.ask_named(&caller, &group, GroupRequest::Sync(request));
+    let response = match asked.await {
         Ok(GroupResponse::Sync(response)) => response,
         Ok(other) => unreachable!("the response to Sync is not {other:?}"),
         Err(error) => SyncGroupResponse {
