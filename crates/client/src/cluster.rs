@@ -16,10 +16,15 @@ use crate::connection::Connection;
 use crate::error::ClientError;
 use crate::limits::UNKNOWN_TOPIC_PATIENCE;
 
-/// One per client; shared by its producer, consumer and admin.
+mod spare;
+
+use spare::SpareConnections;
+
+/// Shared by a producer, an admin, and as many consumers as are configured alike.
 pub struct Cluster {
     config: ClientConfig,
     connections: Mutex<HashMap<Target, Arc<Slot>>>,
+    spare: Mutex<SpareConnections>,
     metadata: RwLock<Arc<ClusterMetadata>>,
 }
 
@@ -28,8 +33,8 @@ enum Target {
     /// Index into `bootstrap.servers`.
     Bootstrap(usize),
     Node(i32),
-    /// A second connection to a node, for requests that neither wait behind fetches nor hold up others.
-    Apart(i32),
+    /// A second connection to a node, for heartbeats, which must not wait behind anything slow.
+    Heartbeats(i32),
 }
 
 /// Locked while dialling, so that a node is dialled once at a time.
@@ -50,6 +55,7 @@ impl Cluster {
         let cluster = Cluster {
             config,
             connections: Mutex::new(HashMap::new()),
+            spare: Mutex::default(),
             metadata: RwLock::new(Arc::new(ClusterMetadata::empty())),
         };
         cluster.refresh(Topics::None).await?;
@@ -92,7 +98,7 @@ impl Cluster {
 
     /// An open connection to any node: one that exists, else a known broker, else a bootstrap server.
     pub async fn any(&self) -> Result<Arc<Connection>, ClientError> {
-        let is_shared = |target: &Target| !matches!(target, Target::Apart(_));
+        let is_shared = |target: &Target| !matches!(target, Target::Heartbeats(_));
         let slots: Vec<Arc<Slot>> = {
             let connections = self.connections.lock();
             connections
@@ -137,17 +143,28 @@ impl Cluster {
         self.connection(Target::Node(id)).await
     }
 
-    /// A connection to one broker that nobody else uses: answers come in the order of the requests, and a fetch or a rebalance takes its time.
-    pub async fn node_apart(&self, id: i32) -> Result<Arc<Connection>, ClientError> {
+    /// A connection to one broker that carries the heartbeats of all members, and nothing that may take its time.
+    pub(crate) async fn node_for_heartbeats(&self, id: i32) -> Result<Arc<Connection>, ClientError> {
+        self.must_know(id).await?;
+        self.connection(Target::Heartbeats(id)).await
+    }
+
+    async fn open_to(&self, id: i32) -> Result<Connection, ClientError> {
+        self.must_know(id).await?;
+        self.open(Target::Node(id)).await
+    }
+
+    /// In a box: this is rare, and every task that may have to do it would be larger by it.
+    async fn open(&self, target: Target) -> Result<Connection, ClientError> {
+        let address = self.address_of(target)?;
+        Box::pin(Connection::open(&address, &self.config)).await
+    }
+
+    async fn must_know(&self, id: i32) -> Result<(), ClientError> {
         if !self.metadata().brokers.contains_key(&id) {
             self.refresh(Topics::None).await?;
         }
-        self.connection(Target::Apart(id)).await
-    }
-
-    /// Gives up what is awaited on that connection; the next request opens another.
-    pub fn hang_up_apart(&self, id: i32) {
-        self.connections.lock().remove(&Target::Apart(id));
+        Ok(())
     }
 
     async fn connection(&self, target: Target) -> Result<Arc<Connection>, ClientError> {
@@ -156,7 +173,7 @@ impl Cluster {
         if let Some(connection) = slot.as_ref().filter(|connection| !connection.is_closed()) {
             return Ok(connection.clone());
         }
-        let connection = Arc::new(Connection::open(&self.address_of(target)?, &self.config).await?);
+        let connection = Arc::new(self.open(target).await?);
         *slot = Some(connection.clone());
         Ok(connection)
     }
@@ -164,7 +181,7 @@ impl Cluster {
     fn address_of(&self, target: Target) -> Result<String, ClientError> {
         match target {
             Target::Bootstrap(index) => Ok(self.config.bootstrap_servers[index].clone()),
-            Target::Node(id) | Target::Apart(id) => match self.metadata().brokers.get(&id) {
+            Target::Node(id) | Target::Heartbeats(id) => match self.metadata().brokers.get(&id) {
                 Some(broker) => Ok(broker.address()),
                 None => Err(ClientError::Unreachable {
                     address: format!("node {id}"),

@@ -97,7 +97,8 @@ impl ClusterMetadata {
         }
     }
 
-    /// Brokers and the topics that were asked for are replaced, the other topics stay.
+    /// Brokers and the topics that were asked for are replaced, the other topics stay, but for those that do not exist: whoever asks for
+    /// many names must not fill the memory with them.
     pub fn updated(&self, response: MetadataResponse) -> ClusterMetadata {
         let brokers = response.brokers.into_iter().map(|b| {
             (
@@ -110,7 +111,8 @@ impl ClusterMetadata {
                 },
             )
         });
-        let mut topics = self.topics.clone();
+        let usable = self.topics.iter().filter(|(_, topic)| topic.error == ErrorCode::None);
+        let mut topics: BTreeMap<Arc<str>, Topic> = usable.map(|(name, topic)| (name.clone(), topic.clone())).collect();
         for topic in response.topics.into_iter().filter_map(read_topic) {
             topics.insert(topic.name.clone(), topic);
         }

@@ -14,6 +14,9 @@ pub const RESPONSE_BYTES_RESERVED: usize = 1024 * 1024;
 /// Requests that wait to be written to one connection; a caller beyond waits.
 pub const REQUESTS_QUEUED_MAX: usize = 64;
 
+/// A connection for requests that take their time is closed when nobody has used it for so long.
+pub const SPARE_CONNECTION_IDLE_MAX: Duration = Duration::from_secs(5);
+
 /// What one compressed batch may unpack to.
 pub const BATCH_BYTES_UNPACKED_MAX: usize = 1024 * 1024 * 1024;
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequest, Request};
 use axum::http::{StatusCode, header};
+use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use serde::Deserialize;
 use serde_json::error::Category;
@@ -34,7 +35,7 @@ impl BodyBudget {
 pub(crate) struct RequestBody {
     /// `None`: no body, and nothing said about it.
     media: Option<Media>,
-    bytes: Vec<u8>,
+    bytes: Bytes,
     _budget: Option<OwnedSemaphorePermit>,
 }
 
@@ -70,15 +71,19 @@ impl RequestBody {
         self.bytes.trim_ascii().is_empty()
     }
 
+    pub(crate) fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
     pub(crate) fn parse<'a, T: Deserialize<'a>>(&'a self) -> Result<T, RestError> {
         parse(&self.bytes)
     }
 }
 
-async fn read(request: Request, proxy: &Proxy) -> Result<(Vec<u8>, Option<OwnedSemaphorePermit>), RestError> {
+async fn read(request: Request, proxy: &Proxy) -> Result<(Bytes, Option<OwnedSemaphorePermit>), RestError> {
     let began = Instant::now();
     let mut body = request.into_body();
-    let mut bytes = Vec::new();
+    let mut bytes = Gathered::default();
     let mut budget: Option<OwnedSemaphorePermit> = None;
     let mut received = 0;
     loop {
@@ -94,7 +99,7 @@ async fn read(request: Request, proxy: &Proxy) -> Result<(Vec<u8>, Option<OwnedS
             break;
         }
         if received > BODY_BYTES_MAX {
-            bytes = Vec::new();
+            bytes = Gathered::default();
             budget = None;
             continue;
         }
@@ -103,12 +108,34 @@ async fn read(request: Request, proxy: &Proxy) -> Result<(Vec<u8>, Option<OwnedS
             Some(budget) => budget.merge(more),
             None => budget = Some(more),
         }
-        bytes.extend_from_slice(&data);
+        bytes.push(data);
     }
     if received > BODY_BYTES_MAX {
         return Err(RestError::too_large(format!("The body is larger than {BODY_BYTES_MAX} bytes.")));
     }
-    Ok((bytes, budget))
+    Ok((bytes.finish(), budget))
+}
+
+/// Small bodies come in one piece, which is not copied.
+#[derive(Default)]
+struct Gathered {
+    first: Bytes,
+    all: BytesMut,
+}
+
+impl Gathered {
+    fn push(&mut self, data: Bytes) {
+        if self.first.is_empty() && self.all.is_empty() {
+            self.first = data;
+            return;
+        }
+        self.all.extend_from_slice(&std::mem::take(&mut self.first));
+        self.all.extend_from_slice(&data);
+    }
+
+    fn finish(self) -> Bytes {
+        if self.all.is_empty() { self.first } else { self.all.freeze() }
+    }
 }
 
 pub(crate) fn parse<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, RestError> {
@@ -135,6 +162,10 @@ fn refusal(error: &serde_json::Error) -> RestError {
 }
 
 fn is_deeper_than(json: &[u8], depth_max: usize) -> bool {
+    // Counting them all takes a tenth of the time, and is nearly always enough.
+    if json.iter().filter(|byte| matches!(byte, b'[' | b'{')).count() <= depth_max {
+        return false;
+    }
     let mut depth = 0_usize;
     let mut in_string = false;
     let mut escaped = false;
@@ -184,6 +215,27 @@ mod tests {
         assert_eq!(refused("{\"b\":1,\"c\":2}"), (422, "Unrecognized field: c".to_owned()));
         assert_eq!(refused("{}"), (422, "b may not be null".to_owned()));
         assert_eq!(refused(" null "), (422, "Null input provided. Data is required.".to_owned()));
+    }
+
+    #[test]
+    fn all_bodies_together_are_bounded() {
+        let budget = BodyBudget::new();
+        let taken: Vec<_> = (0..BODIES_BYTES_MAX / BODY_BYTES_MAX)
+            .map(|_| budget.take(BODY_BYTES_MAX).ok().expect("there is room"))
+            .collect();
+        let refused = budget.take(1).expect_err("there is no room");
+        assert_eq!((refused.status().as_u16(), refused.code()), (429, 429));
+        drop(taken);
+        assert!(budget.take(BODY_BYTES_MAX).is_ok());
+    }
+
+    #[test]
+    fn bodies_are_the_same_in_one_piece_and_in_several() {
+        for pieces in [&[][..], &["{}"], &["", "{}", ""], &["{", "}"], &["{\"a\":", "1", "}"]] {
+            let mut gathered = Gathered::default();
+            pieces.iter().for_each(|piece| gathered.push(Bytes::from_static(piece.as_bytes())));
+            assert_eq!(gathered.finish(), pieces.concat());
+        }
     }
 
     #[test]

@@ -50,8 +50,11 @@ pub const READ_TIMEOUT_MAX: Duration = Duration::from_secs(60);
 /// How long a read without a `timeout` of its own waits for the instance's first partitions, before its time begins.
 pub const FIRST_ASSIGNMENT_WAIT_MAX: Duration = Duration::from_secs(30);
 
-/// Records that an instance takes from the client library at once, and holds when nobody reads.
+/// Records that an instance takes from the client library at once.
 pub const POLL_RECORDS_MAX: usize = 100;
+
+/// How long an instance that nobody reads from holds what it has fetched.
+pub const HELD_IDLE_MAX: Duration = Duration::from_secs(5);
 
 /// Bytes of one fetch of an instance.
 pub const FETCH_BYTES_MAX: usize = 8 * 1024 * 1024;

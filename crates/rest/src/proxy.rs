@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dohle_client::{Admin, ClientConfig, ClientError, Cluster, Producer, ProducerConfig, Properties};
+use dohle_client::{Admin, ClientConfig, ClientError, Cluster, Consumer, ConsumerConfig, Producer, ProducerConfig, Properties};
 use tokio::sync::{OnceCell, Semaphore};
 
 use crate::body::BodyBudget;
@@ -20,6 +20,8 @@ pub(crate) struct Proxy {
     reads: Arc<Semaphore>,
     /// Connected by the first request that needs it, so that the proxy starts before its cluster.
     cluster: OnceCell<Arc<Cluster>>,
+    /// Another one, because answers come in order: a produce request that takes its time holds up no reader.
+    consumers: OnceCell<Arc<Cluster>>,
     producer: OnceCell<Producer>,
 }
 
@@ -31,18 +33,25 @@ impl Proxy {
             metrics: Metrics::new(),
             reads: Arc::new(Semaphore::new(READS_IN_FLIGHT_MAX)),
             cluster: OnceCell::new(),
+            consumers: OnceCell::new(),
             producer: OnceCell::new(),
             config,
         })
     }
 
     pub(crate) async fn cluster(&self) -> Result<&Arc<Cluster>, ClientError> {
-        self.cluster
-            .get_or_try_init(async || {
-                let config = ClientConfig::from_properties(&self.client_properties()).map_err(unusable)?;
-                Cluster::connect(config).await
-            })
-            .await
+        self.cluster.get_or_try_init(|| self.connect()).await
+    }
+
+    /// A consumer with these settings. All share connections, and what is known of the cluster.
+    pub(crate) async fn consumer(&self, config: ConsumerConfig) -> Result<Consumer, ClientError> {
+        let cluster = self.consumers.get_or_try_init(|| self.connect()).await?;
+        Ok(Consumer::new(cluster.clone(), config))
+    }
+
+    async fn connect(&self) -> Result<Arc<Cluster>, ClientError> {
+        let config = ClientConfig::from_properties(&self.client_properties()).map_err(unusable)?;
+        Cluster::connect(config).await
     }
 
     pub(crate) async fn admin(&self) -> Result<Admin, ClientError> {
@@ -89,4 +98,19 @@ impl Proxy {
 
 fn unusable(error: impl std::fmt::Display) -> ClientError {
     ClientError::Incomplete(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_that_wait_are_bounded() {
+        let proxy = Proxy::new(RestConfig::from_properties(&Properties::default()).unwrap());
+        let waiting: Vec<_> = (0..READS_IN_FLIGHT_MAX).map(|_| proxy.begin_read().unwrap()).collect();
+        let refused = proxy.begin_read().unwrap_err();
+        assert_eq!((refused.status().as_u16(), refused.code()), (429, 429));
+        drop(waiting);
+        assert!(proxy.begin_read().is_ok());
+    }
 }

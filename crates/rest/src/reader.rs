@@ -13,7 +13,9 @@ use tokio::time::Instant;
 use crate::delivered::{Delivered, Watcher};
 use crate::error::RestError;
 use crate::instance::InstanceSettings;
-use crate::limits::{AUTO_COMMIT_INTERVAL, FETCH_BYTES_MAX, FIRST_ASSIGNMENT_WAIT_MAX, LEAVE_TIMEOUT, POLL_RECORDS_MAX, READ_RECORDS_MAX};
+use crate::limits::{
+    AUTO_COMMIT_INTERVAL, FETCH_BYTES_MAX, FIRST_ASSIGNMENT_WAIT_MAX, HELD_IDLE_MAX, LEAVE_TIMEOUT, POLL_RECORDS_MAX, READ_RECORDS_MAX,
+};
 use crate::proxy::Proxy;
 
 const IDLE_POLL: Duration = Duration::from_secs(3600);
@@ -59,7 +61,7 @@ impl Reader {
         properties.set_default("max.poll.records", POLL_RECORDS_MAX.to_string());
         properties.set_default("fetch.max.bytes", FETCH_BYTES_MAX.to_string());
         let config = ConsumerConfig::from_properties(&properties).map_err(RestError::invalid_consumer_config)?;
-        let mut consumer = Consumer::connect(config).await?;
+        let mut consumer = proxy.consumer(config).await?;
         let delivered = Arc::new(Delivered::new(settings.auto_commit));
         consumer.set_listener(Watcher::new(delivered.clone()));
         Ok(Reader {
@@ -231,15 +233,32 @@ impl Reader {
         self.consumer.committed(partitions)
     }
 
-    /// Keeps the reader in its group, reads ahead a little, and commits what is due; until it is dropped.
+    /// Keeps the reader in its group, and commits what is due; until it is dropped. Nothing is fetched, and what has been is let go soon.
     pub(crate) async fn tend(&mut self) {
-        loop {
+        let mut lets_go_at = Some(Instant::now() + HELD_IDLE_MAX);
+        while self.failure.is_none() {
             self.drop_revoked();
-            if self.failure.is_some() {
-                std::future::pending::<()>().await;
+            let wake = lets_go_at.unwrap_or_else(|| Instant::now() + IDLE_POLL);
+            self.gather(wake, false).await;
+            if self.failure.is_none() && lets_go_at.take_if(|at| *at <= Instant::now()).is_some() {
+                self.let_go();
             }
-            self.gather(Instant::now() + IDLE_POLL, self.held.is_empty()).await;
         }
+        std::future::pending().await
+    }
+
+    /// What was fetched and not delivered is fetched again when somebody reads.
+    fn let_go(&mut self) {
+        self.drop_revoked();
+        for tp in self.consumer.assignment() {
+            let held = self.held.iter().find(|record| is_of(record, &tp)).map(|record| record.offset);
+            if let Some(position) = held.or_else(|| self.consumer.position(&tp)) {
+                let sought = self.consumer.seek(&tp, StartAt::Offset(position));
+                sought.expect("it is assigned");
+            }
+        }
+        self.held = VecDeque::new();
+        self.held_bytes = 0;
     }
 
     pub(crate) async fn close(mut self, acknowledged: bool) {

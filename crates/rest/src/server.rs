@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
+use futures_util::future::BoxFuture;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -35,7 +36,12 @@ pub struct ServeError {
 
 impl RestServer {
     /// Listens, and returns when requests are served. The cluster is connected by the first of them.
-    pub async fn start(config: RestConfig) -> Result<RestServer, ServeError> {
+    /// (In a box: otherwise all of the proxy is compiled again into whatever starts one.)
+    pub fn start(config: RestConfig) -> BoxFuture<'static, Result<RestServer, ServeError>> {
+        Box::pin(RestServer::begin(config))
+    }
+
+    async fn begin(config: RestConfig) -> Result<RestServer, ServeError> {
         let mut listeners = Vec::new();
         for listener in &config.listeners {
             let failed = |source| ServeError {
@@ -74,7 +80,11 @@ impl RestServer {
     }
 
     /// Answers what has been asked, then takes all instances out of their groups.
-    pub async fn shutdown(self) {
+    pub fn shutdown(self) -> BoxFuture<'static, ()> {
+        Box::pin(self.end())
+    }
+
+    async fn end(self) {
         self.stop.cancel();
         self.tasks.close();
         // Reads that wait for records end when their instances do.

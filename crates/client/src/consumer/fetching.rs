@@ -69,14 +69,16 @@ impl Consumer {
         let timeout = self.config.client.request_timeout + self.config.fetch_wait_max;
         self.in_flight.push(Box::pin(async move {
             let fetched = async {
-                let connection = cluster.node(node).await?;
+                let connection = cluster.take_connection(node).await?;
                 let newest = connection.version_of(dohle_protocol::ApiKey::Fetch)?;
                 let version = if has_ids {
                     newest
                 } else {
                     newest.min(fetch_session::TOPIC_IDS_SINCE - 1)
                 };
-                connection.start(&request, version, timeout).await?.wait().await
+                let response = connection.start(&request, version, timeout).await?.wait().await?;
+                cluster.give_back(node, connection);
+                Ok(response)
             };
             Answer {
                 node,

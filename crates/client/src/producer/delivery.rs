@@ -79,6 +79,10 @@ pub struct Delivery {
 impl Delivery {
     /// Waits until the record is delivered, or given up.
     pub async fn wait(&self) -> Result<RecordMetadata, ProduceError> {
+        // Most of a batch is asked for when the batch is done already.
+        if let Some(outcome) = self.outcome() {
+            return outcome;
+        }
         loop {
             let changed = self.completion.changed.notified();
             tokio::pin!(changed);

@@ -3,6 +3,7 @@
 mod admin;
 mod answers;
 mod server;
+mod sharing;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

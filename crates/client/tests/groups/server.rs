@@ -43,6 +43,8 @@ pub(crate) struct State {
     pub(crate) parks_joins: bool,
     /// Connections of earlier times are closed.
     pub(crate) era: u32,
+    /// Open now, to either node.
+    pub(crate) connections: usize,
     pub(crate) generation: i32,
     pub(crate) members_made: i32,
     pub(crate) committed: BTreeMap<i32, i64>,
@@ -69,11 +71,13 @@ impl Server {
                 while let Ok((stream, _)) = listener.accept().await {
                     let (state, mut eras) = (state.clone(), state.subscribe());
                     let era = eras.borrow().era;
+                    state.send_modify(|state| state.connections += 1);
                     tokio::spawn(async move {
                         tokio::select! {
-                            () = serve(stream, node, state) => {}
+                            () = serve(stream, node, state.clone()) => {}
                             _ = eras.wait_for(|state| state.era != era) => {}
                         }
+                        state.send_modify(|state| state.connections -= 1);
                     });
                 }
             });

@@ -9,7 +9,7 @@ use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use dohle_client::consumer::{ConsumeError, StartAt};
-use dohle_client::{Consumer, ConsumerConfig, ConsumerRecord, TopicPartition};
+use dohle_client::{ConsumerConfig, ConsumerRecord, TopicPartition};
 use serde::Deserialize;
 use tokio::time::Instant;
 
@@ -90,8 +90,7 @@ async fn gather(
     properties.set("max.poll.records", count.clamp(1, POLL_RECORDS_MAX).to_string());
     properties.set_default("fetch.max.bytes", FETCH_BYTES_MAX.to_string());
     let config = ConsumerConfig::from_properties(&properties).map_err(RestError::kafka)?;
-    // Connections of its own: answers come in order, and nobody else should wait behind this one.
-    let mut consumer = Consumer::connect(config).await?;
+    let mut consumer = proxy.consumer(config).await?;
     consumer.assign([(tp, start)]);
     let mut records: Vec<ConsumerRecord> = Vec::new();
     let mut bytes = 0;

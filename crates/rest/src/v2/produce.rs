@@ -81,9 +81,10 @@ struct RecordOutcome {
 pub(super) async fn to_topic(State(proxy): State<Arc<Proxy>>, Segments(topic): Segments<String>, body: RequestBody) -> Answer {
     check_topic(&topic)?;
     let request: ProduceRequest<TopicRecord> = body.parse()?;
-    let records = decode(&topic, body.media(), &request)?;
-    drop(body);
-    produce(&proxy, &topic, records).await
+    let topic = Arc::from(topic);
+    let records = decode(&topic, &body, &request)?;
+    wait_for_topic(&proxy, &topic).await?;
+    produce(&proxy, records, body).await
 }
 
 #[utoipa::path(
@@ -116,19 +117,18 @@ pub(super) async fn to_partition(
         value_schema: request.value_schema,
         value_schema_id: request.value_schema_id,
     };
-    let records = decode(&topic, body.media(), &request)?;
-    drop(body);
-    let name = Arc::from(topic.as_str());
-    let known = wait_for_topic(&proxy, &name).await?;
+    let topic = Arc::from(topic);
+    let records = decode(&topic, &body, &request)?;
+    let known = wait_for_topic(&proxy, &topic).await?;
     if usize::try_from(partition).is_ok_and(|index| index < known) {
-        return produce(&proxy, &topic, records).await;
+        return produce(&proxy, records, body).await;
     }
     Err(RestError::no_partition())
 }
 
 /// All or nothing: a record that cannot be decoded keeps the others from being written.
-fn decode(topic: &str, media: Option<Media>, request: &ProduceRequest<TopicRecord<'_>>) -> Result<Vec<ProducerRecord>, RestError> {
-    let format = match media {
+fn decode(topic: &Arc<str>, body: &RequestBody, request: &ProduceRequest<TopicRecord<'_>>) -> Result<Vec<ProducerRecord>, RestError> {
+    let format = match body.media() {
         Some(Media::Embedded(format)) => format,
         Some(Media::Json) => Format::Json,
         Some(Media::Schema) => return Err(schema_refusal(request)),
@@ -137,9 +137,13 @@ fn decode(topic: &str, media: Option<Media>, request: &ProduceRequest<TopicRecor
     if request.records.is_empty() {
         return Err(RestError::unprocessable("records may not be empty"));
     }
-    let topic: Arc<str> = Arc::from(topic);
+    let bytes = body.bytes();
     let decoded = request.records.iter().map(|record| {
-        let decoded = ProducerRecord::new(topic.clone(), format.decode(record.key)?, format.decode(record.value)?);
+        let decoded = ProducerRecord::new(
+            topic.clone(),
+            format.decode(record.key, bytes)?,
+            format.decode(record.value, bytes)?,
+        );
         match record.partition {
             Some(partition) if partition < 0 => Err(RestError::unprocessable("partition must be greater than or equal to 0")),
             partition => Ok(ProducerRecord { partition, ..decoded }),
@@ -160,25 +164,24 @@ fn schema_refusal(request: &ProduceRequest<TopicRecord<'_>>) -> RestError {
     RestError::serialization("Records with schemas cannot be written: there is no schema registry.")
 }
 
-async fn produce(proxy: &Proxy, topic: &str, records: Vec<ProducerRecord>) -> Result<Response, RestError> {
-    wait_for_topic(proxy, &Arc::from(topic)).await?;
+async fn produce(proxy: &Proxy, records: Vec<ProducerRecord>, body: RequestBody) -> Result<Response, RestError> {
     let producer = proxy.producer().await?;
     let mut sent: Vec<Result<Delivery, ProduceError>> = Vec::with_capacity(records.len());
     for record in records {
         sent.push(producer.send(record).await);
     }
+    // From here on the producer's buffer counts the bytes.
+    drop(body);
     let mut offsets = Vec::with_capacity(sent.len());
     let mut status = StatusCode::OK;
+    let mut failures = 0;
     for delivery in sent {
         let outcome = match delivery {
             Ok(delivery) => delivery.wait().await,
             Err(error) => Err(error),
         };
-        match &outcome {
-            Ok(_) => proxy.metrics.produced.inc(),
-            Err(_) => proxy.metrics.produce_failures.inc(),
-        };
         let outcome = shown(outcome);
+        failures += u64::from(outcome.error_code.is_some());
         status = match outcome.error_code {
             Some(40101) => StatusCode::UNAUTHORIZED,
             Some(40301) => StatusCode::FORBIDDEN,
@@ -186,6 +189,8 @@ async fn produce(proxy: &Proxy, topic: &str, records: Vec<ProducerRecord>) -> Re
         };
         offsets.push(outcome);
     }
+    proxy.metrics.produce_failures.inc_by(failures);
+    proxy.metrics.produced.inc_by(offsets.len() as u64 - failures);
     let mut response = json(&ProduceAnswer {
         offsets,
         key_schema_id: None,

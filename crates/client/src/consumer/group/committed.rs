@@ -42,7 +42,9 @@ impl Coordinator {
             let request = self.offset_fetch(partitions, version);
             offsets_in(reached.connection.call_up_to(&request, version).await?)
         };
-        attempt.await.inspect_err(|error| self.heed(reached.node, error))
+        let outcome = attempt.await.inspect_err(|error| self.heed(reached.node, error));
+        self.give_back(reached);
+        outcome
     }
 
     fn offset_fetch(&self, partitions: &[TopicPartition], version: i16) -> OffsetFetchRequest {

@@ -116,7 +116,9 @@ async fn commit_once(coordinator: &Coordinator, commit: &Commit) -> Result<(), C
         let request = request(coordinator.group_id(), commit);
         first_error(&reached.connection.call_up_to(&request, VERSION_MAX).await?)
     };
-    attempt.await.inspect_err(|error| coordinator.heed(reached.node, error))
+    let outcome = attempt.await.inspect_err(|error| coordinator.heed(reached.node, error));
+    coordinator.give_back(reached);
+    outcome
 }
 
 fn request(group_id: &str, commit: &Commit) -> OffsetCommitRequest {

@@ -16,9 +16,9 @@ pub(in crate::consumer) struct Coordinator {
 }
 
 /// A connection, and to which node, so that only that one is forgotten.
-pub(super) struct Reached {
+pub(super) struct Reached<C> {
     pub(super) node: i32,
-    pub(super) connection: Arc<Connection>,
+    pub(super) connection: C,
 }
 
 impl Coordinator {
@@ -38,24 +38,34 @@ impl Coordinator {
         &self.group_id
     }
 
-    /// One attempt; the caller waits before the next one.
-    pub(super) async fn reach(&self) -> Result<Reached, ClientError> {
+    /// A connection for requests that may take their time. One attempt; the caller waits before the next one.
+    pub(super) async fn reach(&self) -> Result<Reached<Connection>, ClientError> {
+        let node = self.node().await?;
+        let connection = self.cluster.take_connection(node).await;
+        let connection = connection.inspect_err(|_| self.forget(node))?;
+        Ok(Reached { node, connection })
+    }
+
+    /// When all is answered.
+    pub(super) fn give_back(&self, reached: Reached<Connection>) {
+        self.cluster.give_back(reached.node, reached.connection);
+    }
+
+    pub(super) async fn reach_for_heartbeat(&self) -> Result<Reached<Arc<Connection>>, ClientError> {
+        let node = self.node().await?;
+        let connection = self.cluster.node_for_heartbeats(node).await;
+        let connection = connection.inspect_err(|_| self.forget(node))?;
+        Ok(Reached { node, connection })
+    }
+
+    async fn node(&self) -> Result<i32, ClientError> {
         let known = *self.node.lock();
-        let node = match known {
-            Some(node) => node,
-            None => {
-                let node = self.find().await?;
-                *self.node.lock() = Some(node);
-                node
-            }
-        };
-        match self.cluster.node_apart(node).await {
-            Ok(connection) => Ok(Reached { node, connection }),
-            Err(error) => {
-                self.forget(node);
-                Err(error)
-            }
+        if let Some(node) = known {
+            return Ok(node);
         }
+        let node = self.find().await?;
+        *self.node.lock() = Some(node);
+        Ok(node)
     }
 
     async fn find(&self) -> Result<i32, ClientError> {
@@ -80,13 +90,6 @@ impl Coordinator {
         );
         if elsewhere || (error.code().is_none() && error.is_retriable()) {
             self.forget(node);
-        }
-    }
-
-    /// Gives up what was asked of it and is not answered yet, which holds up everything after it.
-    pub(super) fn hang_up(&self) {
-        if let Some(node) = *self.node.lock() {
-            self.cluster.hang_up_apart(node);
         }
     }
 }

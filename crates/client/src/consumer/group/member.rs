@@ -16,13 +16,14 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::coordinator::{Coordinator, Reached};
+use super::coordinator::Coordinator;
 use super::link::{Link, Stage, Wanted, Wish};
 use super::membership::{Membership, Setback, read_members};
 use super::subscription::Subscription;
 use crate::cluster::Topics;
 use crate::cluster_metadata::{ClusterMetadata, TopicPartition};
 use crate::config::GroupConfig;
+use crate::connection::Connection;
 use crate::consumer::assignor::PartitionCounts;
 use crate::error::ClientError;
 use crate::limits::REBALANCE_GRACE;
@@ -86,15 +87,10 @@ impl Member {
                 Wish::Wait => {}
                 Wish::Join(wanted) => {
                     tokio::select! {
-                        changed = wishes.changed() => {
-                            // An answer that is not wanted any more would hold up the next request.
-                            self.coordinator.hang_up();
-                            if changed.is_err() {
-                                return;
-                            }
-                            continue;
-                        }
-                        () = self.join(&wanted) => {}
+                        // Closes the connection: the answer is not wanted any more.
+                        changed = wishes.changed() => if changed.is_err() { return } else { continue },
+                        // In a box, since it is rare: a task that only sends heartbeats is small.
+                        () = Box::pin(self.join(&wanted)) => {}
                     }
                 }
                 Wish::Leave => {
@@ -151,17 +147,16 @@ impl Member {
     async fn join_once(&mut self, wanted: &Wanted) -> Result<Assigned, Setback> {
         let topics = self.topics_to_join(&wanted.subscription).await?;
         let reached = self.coordinator.reach().await.map_err(later)?;
-        let joining = self.join_at(&reached, wanted, topics);
-        joining.await.inspect_err(|setback| {
-            if let Setback::Later(error) = setback {
-                self.coordinator.heed(reached.node, error);
-            }
-        })
+        let outcome = self.join_at(&reached.connection, wanted, topics).await;
+        if let Err(Setback::Later(error)) = &outcome {
+            self.coordinator.heed(reached.node, error);
+        }
+        self.coordinator.give_back(reached);
+        outcome
     }
 
-    async fn join_at(&mut self, reached: &Reached, wanted: &Wanted, topics: BTreeSet<Arc<str>>) -> Result<Assigned, Setback> {
+    async fn join_at(&mut self, connection: &Connection, wanted: &Wanted, topics: BTreeSet<Arc<str>>) -> Result<Assigned, Setback> {
         let timeout = self.config.poll_interval_max + REBALANCE_GRACE;
-        let connection = &reached.connection;
         let request = self.membership.join_request(&topics, &wanted.owned, "the consumer asked for it");
         let version = connection.version_of(ApiKey::JoinGroup).map_err(Setback::Failed)?;
         let sent = connection.start(&request, version, timeout).await.map_err(later)?;
@@ -267,7 +262,7 @@ impl Member {
         Box::pin(async move {
             let generation = request.generation_id;
             let answered = async {
-                let reached = coordinator.reach().await?;
+                let reached = coordinator.reach_for_heartbeat().await?;
                 let sent = async {
                     let version = reached.connection.version_of(ApiKey::Heartbeat)?;
                     let response = reached.connection.start(&request, version, timeout).await?.wait().await?;
@@ -388,6 +383,7 @@ impl Member {
             if let Some(request) = self.membership.leave_request(version, reason) {
                 reached.connection.call(&request).await?;
             }
+            self.coordinator.give_back(reached);
             Ok::<(), ClientError>(())
         };
         if let Err(error) = told.await {
