@@ -140,6 +140,9 @@ api_keys! {
     DeleteShareGroupOffsets = 92, 0..=0, flexible from 0;
     StreamsGroupTopologyDescriptionUpdate = 93, 0..=0, flexible from 0;
     UnregisterController = 94, 0..=0, flexible from 0;
+    // Between the nodes of this program only; never advertised.
+    PeerRpc = 20000, 0..=0, flexible from 0;
+    ForwardToController = 20001, 0..=0, flexible from 0;
 }
 
 impl ApiKey {

@@ -2,12 +2,18 @@
 
 use dohle_protocol::message::{FieldSchema, Kind, Schema};
 
-/// Calls `$callback!` with every message of the crate.
+/// Calls `$callback!` with every message of Kafka's protocol in the crate.
 macro_rules! for_each_api {
     ($callback:ident) => {
         $callback! {
+            add_raft_voter::AddRaftVoterRequest, AddRaftVoterResponse;
+            allocate_producer_ids::AllocateProducerIdsRequest, AllocateProducerIdsResponse;
             alter_configs::AlterConfigsRequest, AlterConfigsResponse;
+            alter_partition::AlterPartitionRequest, AlterPartitionResponse;
+            alter_partition_reassignments::AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse;
             api_versions::ApiVersionsRequest, ApiVersionsResponse;
+            broker_heartbeat::BrokerHeartbeatRequest, BrokerHeartbeatResponse;
+            broker_registration::BrokerRegistrationRequest, BrokerRegistrationResponse;
             create_partitions::CreatePartitionsRequest, CreatePartitionsResponse;
             create_topics::CreateTopicsRequest, CreateTopicsResponse;
             delete_groups::DeleteGroupsRequest, DeleteGroupsResponse;
@@ -20,6 +26,7 @@ macro_rules! for_each_api {
             describe_producers::DescribeProducersRequest, DescribeProducersResponse;
             describe_quorum::DescribeQuorumRequest, DescribeQuorumResponse;
             describe_topic_partitions::DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse;
+            elect_leaders::ElectLeadersRequest, ElectLeadersResponse;
             fetch::FetchRequest, FetchResponse;
             find_coordinator::FindCoordinatorRequest, FindCoordinatorResponse;
             heartbeat::HeartbeatRequest, HeartbeatResponse;
@@ -30,13 +37,17 @@ macro_rules! for_each_api {
             list_config_resources::ListConfigResourcesRequest, ListConfigResourcesResponse;
             list_groups::ListGroupsRequest, ListGroupsResponse;
             list_offsets::ListOffsetsRequest, ListOffsetsResponse;
+            list_partition_reassignments::ListPartitionReassignmentsRequest, ListPartitionReassignmentsResponse;
             metadata::MetadataRequest, MetadataResponse;
             offset_commit::OffsetCommitRequest, OffsetCommitResponse;
             offset_delete::OffsetDeleteRequest, OffsetDeleteResponse;
             offset_fetch::OffsetFetchRequest, OffsetFetchResponse;
             offset_for_leader_epoch::OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse;
             produce::ProduceRequest, ProduceResponse;
+            remove_raft_voter::RemoveRaftVoterRequest, RemoveRaftVoterResponse;
             sync_group::SyncGroupRequest, SyncGroupResponse;
+            unregister_broker::UnregisterBrokerRequest, UnregisterBrokerResponse;
+            update_features::UpdateFeaturesRequest, UpdateFeaturesResponse;
         }
     };
 }
