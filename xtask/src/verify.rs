@@ -9,6 +9,9 @@ pub(crate) fn run() -> Result<()> {
     tidy::run()?;
     run_command(cargo(&[
         "clippy",
+        // Shares the C libraries and the macros with the build for the tests.
+        "--profile",
+        "ci",
         "--workspace",
         "--all-targets",
         "--locked",

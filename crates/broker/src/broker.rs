@@ -9,6 +9,7 @@ use dohle_protocol::id::BrokerId;
 use dohle_quorum::{Quorum, QuorumConfig};
 use dohle_replication::FetchSessionCache;
 use dohle_storage::{Disk, LogDirError, RealDisk};
+use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -70,13 +71,17 @@ pub enum StartError {
 }
 
 impl Broker {
-    /// Starts a node, and returns when it serves clients.
-    pub async fn start(config: NodeConfig) -> Result<Broker, StartError> {
-        Broker::start_on(Arc::new(RealDisk::default()), config).await
+    /// Starts a node, and returns when it serves clients. (In a box: otherwise all of a node is compiled again into whatever starts one.)
+    pub fn start(config: NodeConfig) -> BoxFuture<'static, Result<Broker, StartError>> {
+        Broker::start_on(Arc::new(RealDisk::default()), config)
     }
 
     /// The same on a disk of the caller's choice, which may be one that fails.
-    pub async fn start_on(disk: Arc<dyn Disk>, config: NodeConfig) -> Result<Broker, StartError> {
+    pub fn start_on(disk: Arc<dyn Disk>, config: NodeConfig) -> BoxFuture<'static, Result<Broker, StartError>> {
+        Box::pin(Broker::begin(disk, config))
+    }
+
+    async fn begin(disk: Arc<dyn Disk>, config: NodeConfig) -> Result<Broker, StartError> {
         // Before anything on the disk is touched: a port in use is the most frequent mistake.
         let bound: Result<Vec<BoundListener>, ListenError> = config.listeners.clients.iter().map(BoundListener::bind).collect();
         let bound = bound?;
@@ -115,7 +120,11 @@ impl Broker {
     }
 
     /// Finishes what has been begun, closes the logs, and says in the log directories that all is well.
-    pub async fn shutdown(self) {
+    pub fn shutdown(self) -> BoxFuture<'static, ()> {
+        Box::pin(self.end())
+    }
+
+    async fn end(self) {
         // Members of groups may wait for minutes: they are told to look for another coordinator.
         self.state.groups.close();
         if tokio::time::timeout(limits::SHUTDOWN_DRAIN_MAX, self.connections.end())
