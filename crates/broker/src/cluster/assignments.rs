@@ -106,6 +106,7 @@ impl<'a> Assignments<'a> {
             retention_ms: config.retention_ms,
             retention_bytes: config.retention_bytes,
             max_message_bytes: size(config.max_message_bytes),
+            strict_validation: config.strict_validation,
             timestamp_type: config.timestamp_type,
             timestamp_before_max_ms: config.timestamp_before_max_ms,
             timestamp_after_max_ms: config.timestamp_after_max_ms,

@@ -69,6 +69,7 @@ pub struct TopicConfig {
     pub segment_index_bytes: i32,
     pub segment_jitter_ms: i64,
     pub segment_ms: i64,
+    pub strict_validation: bool,
 }
 
 /// Why a topic cannot have a configuration.
@@ -116,6 +117,7 @@ impl TopicConfig {
             segment_index_bytes: values.int("segment.index.bytes"),
             segment_jitter_ms: values.long("segment.jitter.ms"),
             segment_ms: values.long("segment.ms"),
+            strict_validation: values.get("strict.validation").as_bool() == Some(true),
         }
     }
 

@@ -314,7 +314,7 @@ fn create_topics_with_configs(peer: &mut Peer, version: i16) -> String {
         .call(version, &request_for(vec![topic(&format!("create-configs-{version}"), &set)]))
         .expect("an answer");
     for config in answer.topics.iter_mut().flat_map(|topic| &mut topic.configs) {
-        config.retain(|config| config.name != "flush.policy" && !VARYING.contains(&config.name.as_str()));
+        config.retain(|config| !VARYING.contains(&config.name.as_str()));
         config.sort_by(|a, b| a.name.cmp(&b.name));
     }
     let mut answers = show(&Some(answer));
@@ -324,9 +324,11 @@ fn create_topics_with_configs(peer: &mut Peer, version: i16) -> String {
     answers
 }
 
-/// Keys that differ on purpose: a default and a key of old tools, of which docs/config.md tells; and the cluster-wide value that a real node
-/// notes for eligible leader replicas.
+/// Keys that differ on purpose: our own, a default and a key of old tools, of which docs/config.md tells; and the cluster-wide value that a
+/// real node notes for eligible leader replicas.
 const VARYING: &[&str] = &[
+    "flush.policy",
+    "strict.validation",
     "index.interval.bytes",
     "message.downconversion.enable",
     "min.insync.replicas",
@@ -421,9 +423,7 @@ fn describe(peer: &mut Peer, version: i16, resource: (i8, &str), keys: Option<&[
     let mut answer = peer.call(version, &request);
     if let Some(answer) = &mut answer {
         for result in &mut answer.results {
-            result
-                .configs
-                .retain(|config| config.name != "flush.policy" && !VARYING.contains(&config.name.as_str()));
+            result.configs.retain(|config| !VARYING.contains(&config.name.as_str()));
             result.configs.sort_by(|a, b| a.name.cmp(&b.name));
         }
     }

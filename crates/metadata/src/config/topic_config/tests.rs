@@ -53,6 +53,9 @@ fn without_settings_a_topic_has_the_defaults() {
     );
     assert_eq!((config.flush_policy, config.flush_ms), (FlushPolicy::Commit, 1000));
     assert_eq!(config.timestamp_after_max_ms, 3_600_000);
+    assert!(config.strict_validation);
+    let lazy = TopicConfig::resolve(&map(&[("strict.validation", "false")]), Layers::of_file(&[]).view());
+    assert!(!lazy.strict_validation);
 }
 
 #[test]
