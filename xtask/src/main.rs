@@ -25,7 +25,9 @@ usage: cargo xtask NAME
   setup             install what the tests need (Debian, PyPI, Maven Central); `test` does it by itself
   test [--only X]   everything CI runs; X is one of: rust, clients, fuzz, powercut, instructions
   fuzz [--seconds N]    run every fuzz target for N seconds (default 60)
-  bench [--only X]  measure speed and memory and rewrite docs/benchmarks.md
+  bench [--quick] [--only NAME] [--json FILE]
+                    measure speed and memory and rewrite docs/benchmarks.md; with --quick (minutes) or --only (p7_, rest, ...)
+                    the page goes to target/bench; FILE gets all raw values
   instructions      count the instructions of the steps that every byte takes, against thresholds
   faults [--long]   power cuts and crashes against a real process; --long runs ten times as many cycles";
 
@@ -57,7 +59,11 @@ fn run(name: &str, rest: &[String]) -> Result<bool> {
         "setup" => setup::run()?,
         "test" => test::run(option(rest, "--only"))?,
         "fuzz" => fuzz::run(option(rest, "--seconds").unwrap_or("60").parse()?)?,
-        "bench" => bench::run(option(rest, "--only"))?,
+        "bench" => bench::run(&bench::Bench {
+            only: option(rest, "--only"),
+            quick: rest.iter().any(|word| word == "--quick"),
+            json: option(rest, "--json"),
+        })?,
         "instructions" => instructions::run()?,
         "faults" => faults::run(rest.iter().any(|word| word == "--long"))?,
         _ => return Ok(false),

@@ -274,7 +274,7 @@ impl Commits {
                         let bytes = frame::request(COMMIT_VERSION, 1, Some("load"), &request)?.to_bytes();
                         let mut answered = 1;
                         while Instant::now() < until {
-                            wire.repeat(&bytes).await?;
+                            wire.exchange(&bytes).await?;
                             answered += 1;
                         }
                         anyhow::Ok(answered)

@@ -1,12 +1,15 @@
 //! The clients of the bench: each does one thing to one broker, and prints what it took as one line of JSON.
 //!
-//! `produce`, `consume` and `latency` are librdkafka, so that every broker meets the same client; `requests` writes small requests to sockets, so that
+//! `produce`, `consume` and `latency` are librdkafka, so that every broker meets the same client; the others write to sockets, so that
 //! the client costs next to nothing.
 
 mod bulk;
+mod fanout;
 mod groups;
 mod latency;
+mod overload;
 mod requests;
+mod topics;
 mod wire;
 
 use anyhow::Result;
@@ -30,6 +33,12 @@ enum Load {
     Latency(latency::Latency),
     /// Keeps small produce requests in flight on many connections.
     Requests(requests::Requests),
+    /// Writes to every partition of a topic with one request, again and again.
+    Fanout(fanout::Fanout),
+    /// Offers far more than can be served, on hundreds of connections.
+    Overload(overload::Overload),
+    /// Creates or deletes a topic, and waits until all its partitions answer.
+    Topic(topics::Topic),
     /// Has all members of a group join again, and waits for their assignments.
     Rebalance(groups::Rebalance),
     /// Commits offsets of many groups, or reads them.
@@ -70,6 +79,9 @@ fn main() -> Result<()> {
         Load::Consume(consume) => consume.run()?,
         Load::Latency(latency) => latency.run()?,
         Load::Requests(requests) => requests.run()?,
+        Load::Fanout(fanout) => fanout.run()?,
+        Load::Overload(overload) => overload.run()?,
+        Load::Topic(topic) => topic.run()?,
         Load::Rebalance(rebalance) => rebalance.run()?,
         Load::Offsets(offsets) => offsets.run()?,
         Load::Commits(commits) => commits.run()?,

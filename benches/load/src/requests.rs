@@ -8,14 +8,14 @@ use dohle_protocol::frame;
 use dohle_protocol::messages::produce::{PartitionProduceData, ProduceRequest, ProduceResponse, TopicProduceData};
 use dohle_protocol::{ApiKey, Message, wire::Decoder};
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::bulk::cpu_s;
 
 /// Names the topic; versions from 13 on want its id.
-const VERSION: i16 = 9;
+pub(crate) const PRODUCE_VERSION: i16 = 9;
 
 #[derive(Args)]
 pub(crate) struct Requests {
@@ -42,7 +42,7 @@ impl Requests {
     }
 
     async fn load(&self) -> Result<Value> {
-        let request = self.request()?;
+        let request = produce_request(&self.topic, 0, &batch(self.size))?;
         let mut sockets = Vec::new();
         for _ in 0..self.connections {
             let socket = TcpStream::connect(&self.bootstrap_server).await?;
@@ -61,25 +61,33 @@ impl Requests {
         }
         Ok(json!({"seconds": began.elapsed().as_secs_f64(), "client_cpu_s": cpu_s() - cpu, "requests": answered}))
     }
+}
 
-    fn request(&self) -> Result<Bytes> {
-        let mut batch = RecordBatchBuilder::new();
-        batch.append(1_700_000_000_000, None, Some(&vec![b'x'; self.size]), &[]);
-        let body = ProduceRequest {
-            acks: -1,
-            timeout_ms: 30_000,
-            topic_data: vec![TopicProduceData {
-                name: self.topic.clone(),
-                partition_data: vec![PartitionProduceData {
-                    records: Some(batch.build()),
-                    ..PartitionProduceData::default()
-                }],
-                ..TopicProduceData::default()
+/// A batch of one record of this moment, with a value of so many bytes.
+pub(crate) fn batch(size: usize) -> Bytes {
+    let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as i64;
+    let mut batch = RecordBatchBuilder::new();
+    batch.append(now_ms, None, Some(&vec![b'x'; size]), &[]);
+    batch.build()
+}
+
+/// A request, length included, that writes the batch to one partition.
+pub(crate) fn produce_request(topic: &str, index: i32, batch: &Bytes) -> Result<Bytes> {
+    let body = ProduceRequest {
+        acks: -1,
+        timeout_ms: 30_000,
+        topic_data: vec![TopicProduceData {
+            name: topic.to_owned(),
+            partition_data: vec![PartitionProduceData {
+                index,
+                records: Some(batch.clone()),
+                ..PartitionProduceData::default()
             }],
-            ..ProduceRequest::default()
-        };
-        Ok(frame::request(VERSION, 1, Some("load"), &body)?.to_bytes())
-    }
+            ..TopicProduceData::default()
+        }],
+        ..ProduceRequest::default()
+    };
+    Ok(frame::request(PRODUCE_VERSION, 1, Some("load"), &body)?.to_bytes())
 }
 
 /// Keeps `depth` requests in flight until the time is over. Returns how many were answered.
@@ -109,8 +117,8 @@ async fn converse(mut socket: TcpStream, request: Bytes, depth: usize, until: In
 
 fn check(answer: &[u8]) -> Result<()> {
     let mut decoder = Decoder::new(Bytes::copy_from_slice(answer));
-    dohle_protocol::header::ResponseHeader::decode(&mut decoder, ApiKey::Produce.response_header_version(VERSION))?;
-    let response = ProduceResponse::decode(&mut decoder, VERSION)?;
+    dohle_protocol::header::ResponseHeader::decode(&mut decoder, ApiKey::Produce.response_header_version(PRODUCE_VERSION))?;
+    let response = ProduceResponse::decode(&mut decoder, PRODUCE_VERSION)?;
     let partition = response
         .responses
         .first()

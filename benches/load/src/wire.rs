@@ -19,15 +19,14 @@ impl Wire {
 
     pub(crate) async fn call<R: Request>(&mut self, version: i16, request: &R) -> Result<R::Response> {
         let bytes = frame::request(version, 1, Some("load"), request)?.to_bytes();
-        self.socket.write_all(&bytes).await?;
-        let answer = self.answer().await?;
+        let answer = self.exchange(&bytes).await?;
         Ok(frame::read_response::<R>(answer, version)?.1)
     }
 
-    /// Sends what was encoded before, and passes over the answer.
-    pub(crate) async fn repeat(&mut self, request: &Bytes) -> Result<()> {
+    /// Sends what was encoded before, and returns the answer without its length.
+    pub(crate) async fn exchange(&mut self, request: &Bytes) -> Result<Bytes> {
         self.socket.write_all(request).await?;
-        self.answer().await.map(|_| ())
+        self.answer().await
     }
 
     async fn answer(&mut self) -> Result<Bytes> {

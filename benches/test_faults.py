@@ -1,0 +1,86 @@
+"""P13 and P15: a restart after SIGKILL with much in the log, and far more load than can be served."""
+
+import shutil
+import time
+
+import pytest
+
+from peers import ApacheKafka, Dohle, load, resident_mib
+from rounds import DEAR_ROUNDS, QUICK
+from stage import KIB, produce
+from tables import Goal
+
+LOG_BYTES = 1_000_000_000 if QUICK else 10_000_000_000
+MORE_BYTES = 500_000_000
+# What may stay free on the disk.
+RESERVE_BYTES = 4_000_000_000
+OVERLOAD_S = 10 if QUICK else 60
+MIB = 1 << 20
+
+
+def read_s(path):
+    """Reads a file from its beginning to its end."""
+    buffer = bytearray(MIB)
+    begin = time.monotonic()
+    with open(path, "rb", buffering=0) as file:
+        while file.readinto(buffer):
+            pass
+    return time.monotonic() - begin
+
+
+def restarts(peer, rounds):
+    """Times of restarts until the log answers, and of reading the segments that nobody had synced."""
+    taken, base = [], []
+    peer.start()
+    peer.create("t")
+    written = 0
+    for _ in range(rounds):
+        records = (MORE_BYTES if written else LOG_BYTES) // KIB
+        produce(peer, "t", KIB, records=records)
+        written += records
+        peer.kill()
+        # Complete segments are synced as soon as they are.
+        tail = max(peer.data.glob("t-0/*.log"))
+        base.append(read_s(tail))
+        begin = time.monotonic()
+        peer.start()
+        assert peer.wait("t")["records"] == written
+        taken.append(time.monotonic() - begin)
+    peer.discard()
+    return taken, base
+
+
+@pytest.mark.timeout(1800)
+def test_p13_restart_after_a_kill(page, tmp_path):
+    free = shutil.disk_usage(tmp_path).free
+    assert free > LOG_BYTES + DEAR_ROUNDS * MORE_BYTES + RESERVE_BYTES, f"only {free / 1e9:.0f} GB are free"
+    own, base = restarts(Dohle(tmp_path / "dohle"), DEAR_ROUNDS)
+    kafka, _ = restarts(ApacheKafka(tmp_path / "kafka"), 1)
+    what = f"P13 restart after SIGKILL with {LOG_BYTES / 1e9:.0f} GB of log; base: reading the last segment"
+    page.many.add(what, "s", {"base": base, "dohle": own, "kafka": kafka}, [Goal(1, "base", plus=1)])
+
+
+@pytest.mark.timeout(600)
+def test_p15_overload(page, tmp_path):
+    """Records come and go: nobody reads them, and what is over 128 MiB of a partition is deleted. Readers read another topic."""
+    requests_mib, answers_mib, tail_mib = 64, 256, 64
+    peer = Dohle(tmp_path / "dohle", queued_max_request_bytes=requests_mib * MIB, log_retention_check_interval_ms=1000).start()
+    idle = resident_mib(peer.pid)
+    limits = {"segment_bytes": 64 * MIB, "retention_bytes": 128 * MIB, "file_delete_delay_ms": 1000}
+    peer.create("written", 8, flush_policy="commit", **limits)
+    peer.create("read")
+    produce(peer, "read", KIB, records=200_000)
+    arguments = ["--topic", "written", "--partitions", 8, "--read-topic", "read", "--seconds", OVERLOAD_S]
+    seen = load("overload", "--bootstrap-server", peer.address, *arguments)
+    most = resident_mib(peer.pid, "VmHWM")
+    peer.discard()
+    print(seen)
+    refused = {name: count for name, count in seen["errors"].items() if name not in ("REQUEST_TIMED_OUT", "THROTTLING_QUOTA_EXCEEDED")}
+    what = f"P15 400 writers that never wait for an answer and 100 slow readers, {OVERLOAD_S} s"
+    budget = requests_mib + answers_mib + tail_mib + idle
+    parts = "what is configured: 64 for requests, 256 for answers, 64 for the ends of logs, and what an idle node takes"
+    page.many.add(f"{what}: most memory; base: {parts}", "MiB", {"base": [budget], "dohle": [most]}, [Goal(1.2, "base")])
+    names = f" ({', '.join(sorted(refused))})" if refused else ""
+    page.many.add(f"{what}: errors other than throttling and timeouts{names}", "", {"dohle": [sum(refused.values())]}, [Goal(0)])
+    answered = {"dohle": [seen["answered"] / seen["seconds"]]}
+    page.many.add(f"{what}: answers of 256 KiB written, or 1 MiB read", "/s", answered, more_is_better=True)
