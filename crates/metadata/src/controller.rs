@@ -1,16 +1,22 @@
 //! Who may change the cluster, and how: a request becomes records, which are committed elsewhere, and the reply that then leaves.
 //!
-//! `decide` looks at the image that all earlier records amount to. The requests of clients and their replies are the messages of the
-//! protocol; what brokers ask is in [`brokers`] and [`producer_ids`].
+//! `decide` looks at the image that all earlier records amount to. Requests are messages of the protocol, so that any node can ask any
+//! other; [`brokers`] and [`producer_ids`] say what brokers are told.
 
+mod alter_partition;
 pub mod brokers;
 mod configs;
 mod draft;
+mod elections;
+mod features;
+pub mod internal_topics;
 mod leadership;
+mod partition_change;
 mod partitions;
 mod placement;
 pub mod producer_ids;
 mod random;
+mod reassignments;
 mod refusal;
 mod soft;
 mod topics;
@@ -18,20 +24,29 @@ mod topics;
 use std::collections::BTreeMap;
 
 use dohle_protocol::id::BrokerId;
+use dohle_protocol::messages::allocate_producer_ids::AllocateProducerIdsRequest;
 use dohle_protocol::messages::alter_configs::{AlterConfigsRequest, AlterConfigsResponse};
+use dohle_protocol::messages::alter_partition::{AlterPartitionRequest, AlterPartitionResponse};
+use dohle_protocol::messages::alter_partition_reassignments::{AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse};
+use dohle_protocol::messages::broker_heartbeat::BrokerHeartbeatRequest;
+use dohle_protocol::messages::broker_registration::BrokerRegistrationRequest;
 use dohle_protocol::messages::create_partitions::{CreatePartitionsRequest, CreatePartitionsResponse};
 use dohle_protocol::messages::create_topics::{CreateTopicsRequest, CreateTopicsResponse};
 use dohle_protocol::messages::delete_topics::{DeleteTopicsRequest, DeleteTopicsResponse};
+use dohle_protocol::messages::elect_leaders::{ElectLeadersRequest, ElectLeadersResponse};
 use dohle_protocol::messages::incremental_alter_configs::{IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse};
+use dohle_protocol::messages::list_partition_reassignments::{ListPartitionReassignmentsRequest, ListPartitionReassignmentsResponse};
+use dohle_protocol::messages::unregister_broker::UnregisterBrokerRequest;
+use dohle_protocol::messages::update_features::{UpdateFeaturesRequest, UpdateFeaturesResponse};
 
 use crate::config::broker::BrokerView;
 use crate::config::key::ConfigKey;
 use crate::image::ClusterImage;
 use crate::limits::BROKER_SESSION_TIMEOUT_MS;
 use crate::record::{ClusterRecord, FeatureLevelRecord, MetadataRecord};
-use brokers::{BrokerHeartbeat, BrokerRegistration, BrokerState};
+use brokers::BrokerState;
 use draft::Draft;
-use producer_ids::{ProducerIdBlock, ProducerIdsRequest};
+use producer_ids::ProducerIdBlock;
 use random::Random;
 pub use refusal::Refusal;
 pub use soft::Soft;
@@ -63,11 +78,24 @@ pub enum ControllerRequest {
     CreatePartitions(CreatePartitionsRequest),
     AlterConfigs(AlterConfigsRequest),
     IncrementalAlterConfigs(IncrementalAlterConfigsRequest),
-    RegisterBroker(BrokerRegistration),
-    BrokerHeartbeat(BrokerHeartbeat),
+    RegisterBroker(BrokerRegistrationRequest),
+    BrokerHeartbeat(BrokerHeartbeatRequest),
+    UnregisterBroker(UnregisterBrokerRequest),
+    /// The process of this registration is known to be gone: its connection broke, and its listener refuses another.
+    FenceBroker {
+        broker_id: BrokerId,
+        broker_epoch: i64,
+    },
     /// To be asked now and then.
     FenceSilentBrokers,
-    AllocateProducerIds(ProducerIdsRequest),
+    AlterPartition(AlterPartitionRequest),
+    ElectLeaders(ElectLeadersRequest),
+    /// To be asked every `leader.imbalance.check.interval.seconds`.
+    BalanceLeaders,
+    AlterPartitionReassignments(AlterPartitionReassignmentsRequest),
+    ListPartitionReassignments(ListPartitionReassignmentsRequest),
+    UpdateFeatures(UpdateFeaturesRequest),
+    AllocateProducerIds(AllocateProducerIdsRequest),
 }
 
 /// The reply to the request of the same name.
@@ -84,7 +112,17 @@ pub enum ControllerReply {
     /// The epoch of the registration.
     RegisterBroker(Result<i64, Refusal>),
     BrokerHeartbeat(Result<BrokerState, Refusal>),
+    UnregisterBroker(Result<(), Refusal>),
+    FenceBroker(Result<(), Refusal>),
     FenceSilentBrokers,
+    AlterPartition(AlterPartitionResponse),
+    ElectLeaders(ElectLeadersResponse),
+    BalanceLeaders {
+        moved: usize,
+    },
+    AlterPartitionReassignments(AlterPartitionReassignmentsResponse),
+    ListPartitionReassignments(ListPartitionReassignmentsResponse),
+    UpdateFeatures(UpdateFeaturesResponse),
     AllocateProducerIds(Result<ProducerIdBlock, Refusal>),
 }
 
@@ -110,37 +148,43 @@ impl Controller {
     pub fn decide(&self, image: &ClusterImage, soft: &mut Soft, now_ms: i64, seed: u128, request: ControllerRequest) -> Decision {
         soft.observe(now_ms, self.session_timeout_ms);
         let mut draft = Draft::new(image);
-        let mut random = Random::new(seed);
-        let reply = match request {
-            ControllerRequest::Bootstrap { cluster_id } => self.bootstrap(&mut draft, cluster_id),
-            ControllerRequest::CreateTopics(request) => {
-                ControllerReply::CreateTopics(self.create_topics(&mut draft, &mut random, &request))
-            }
-            ControllerRequest::DeleteTopics(request) => ControllerReply::DeleteTopics(topics::delete_topics(&mut draft, request)),
-            ControllerRequest::CreatePartitions(request) => {
-                ControllerReply::CreatePartitions(partitions::create_partitions(&mut draft, &mut random, &request))
-            }
-            ControllerRequest::AlterConfigs(request) => ControllerReply::AlterConfigs(self.alter_configs(&mut draft, &request)),
-            ControllerRequest::IncrementalAlterConfigs(request) => {
-                ControllerReply::IncrementalAlterConfigs(self.incremental_alter_configs(&mut draft, &request))
-            }
-            ControllerRequest::RegisterBroker(request) => {
-                ControllerReply::RegisterBroker(self.register_broker(&mut draft, soft, now_ms, request))
-            }
-            ControllerRequest::BrokerHeartbeat(request) => {
-                ControllerReply::BrokerHeartbeat(brokers::heartbeat(&mut draft, soft, now_ms, request))
-            }
-            ControllerRequest::FenceSilentBrokers => {
-                self.fence_silent_brokers(&mut draft, soft, now_ms);
-                ControllerReply::FenceSilentBrokers
-            }
-            ControllerRequest::AllocateProducerIds(request) => {
-                ControllerReply::AllocateProducerIds(producer_ids::allocate(&mut draft, request))
-            }
-        };
+        let reply = self.reply(&mut draft, soft, now_ms, seed, request);
         Decision {
             records: draft.into_records(),
             reply,
+        }
+    }
+
+    fn reply(&self, draft: &mut Draft, soft: &mut Soft, now_ms: i64, seed: u128, request: ControllerRequest) -> ControllerReply {
+        use ControllerReply as Reply;
+        use ControllerRequest as Request;
+        let mut random = Random::new(seed);
+        match request {
+            Request::Bootstrap { cluster_id } => self.bootstrap(draft, cluster_id),
+            Request::CreateTopics(request) => Reply::CreateTopics(self.create_topics(draft, &mut random, &request)),
+            Request::DeleteTopics(request) => Reply::DeleteTopics(topics::delete_topics(draft, request)),
+            Request::CreatePartitions(request) => Reply::CreatePartitions(partitions::create_partitions(draft, &mut random, &request)),
+            Request::AlterConfigs(request) => Reply::AlterConfigs(self.alter_configs(draft, &request)),
+            Request::IncrementalAlterConfigs(request) => Reply::IncrementalAlterConfigs(self.incremental_alter_configs(draft, &request)),
+            Request::RegisterBroker(request) => Reply::RegisterBroker(self.register_broker(draft, soft, now_ms, request)),
+            Request::BrokerHeartbeat(request) => Reply::BrokerHeartbeat(self.heartbeat(draft, soft, now_ms, &request)),
+            Request::UnregisterBroker(request) => Reply::UnregisterBroker(self.unregister_broker(draft, soft, BrokerId(request.broker_id))),
+            Request::FenceBroker { broker_id, broker_epoch } => Reply::FenceBroker(self.fence_broker(draft, soft, broker_id, broker_epoch)),
+            Request::FenceSilentBrokers => {
+                self.fence_silent_brokers(draft, soft, now_ms);
+                Reply::FenceSilentBrokers
+            }
+            Request::AlterPartition(request) => Reply::AlterPartition(self.alter_partition(draft, &request)),
+            Request::ElectLeaders(request) => Reply::ElectLeaders(self.elect_leaders(draft, &request)),
+            Request::BalanceLeaders => Reply::BalanceLeaders {
+                moved: self.balance_leaders(draft),
+            },
+            Request::AlterPartitionReassignments(request) => Reply::AlterPartitionReassignments(self.alter_reassignments(draft, &request)),
+            Request::ListPartitionReassignments(request) => {
+                Reply::ListPartitionReassignments(reassignments::list_reassignments(draft.image(), &request))
+            }
+            Request::UpdateFeatures(request) => Reply::UpdateFeatures(features::update_features(draft, &request)),
+            Request::AllocateProducerIds(request) => Reply::AllocateProducerIds(producer_ids::allocate(draft, &request)),
         }
     }
 

@@ -21,7 +21,7 @@ pub struct Delta {
     pub topic_configs: Vec<Arc<str>>,
     /// Brokers with another configuration than before; `None` stands for what is configured for all brokers.
     pub broker_configs: Vec<Option<BrokerId>>,
-    /// Registered or changed.
+    /// Registered, changed, or gone.
     pub brokers: Vec<BrokerId>,
 }
 

@@ -57,6 +57,7 @@ impl ClusterImage {
             MetadataRecord::Config(record) => self.configs.set(record),
             MetadataRecord::RegisterBroker(record) => self.brokers.register(record),
             MetadataRecord::BrokerChange(record) => self.brokers.change(record),
+            MetadataRecord::UnregisterBroker(record) => self.brokers.unregister(record),
             MetadataRecord::ProducerIds(record) => self.producer_ids.set(record),
             MetadataRecord::NoOp(_) => {}
         }

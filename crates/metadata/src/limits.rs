@@ -16,7 +16,13 @@ pub const CONFIG_VALUE_BYTES_MAX: usize = i16::MAX as usize;
 pub const PRODUCER_IDS_PER_BLOCK: i64 = 1000;
 
 /// A broker that was not heard of for this long is fenced, unless configured otherwise.
-pub const BROKER_SESSION_TIMEOUT_MS: i64 = 9_000;
+pub const BROKER_SESSION_TIMEOUT_MS: i64 = 3_000;
+
+/// Most leaders that are moved at once to make the preferred ones lead again.
+pub const ELECTIONS_PER_BALANCE_MAX: usize = 1000;
+
+/// Replicas of an internal topic, if there are brokers enough and nothing else is configured.
+pub const INTERNAL_REPLICATION_FACTOR: usize = 3;
 
 /// Longest explanation of a refusal.
 pub const ERROR_MESSAGE_BYTES_MAX: usize = 1000;

@@ -12,10 +12,10 @@ use bytes::Bytes;
 use dohle_protocol::Message;
 use dohle_protocol::wire::{DecodeError, Decoder, EncodeError, Encoder};
 
-pub use broker::{BrokerChangeRecord, BrokerEndpoint, RegisterBrokerRecord};
+pub use broker::{BrokerChangeRecord, BrokerEndpoint, RegisterBrokerRecord, UnregisterBrokerRecord};
 pub use cluster::{ClusterRecord, FeatureLevelRecord, NoOpRecord, ProducerIdsRecord};
 pub use config::ConfigRecord;
-pub use topic::{NO_LEADER_CHANGE, PartitionChangeRecord, PartitionRecord, RemoveTopicRecord, TopicRecord};
+pub use topic::{NO_LEADER_CHANGE, NO_RECOVERY_CHANGE, PartitionChangeRecord, PartitionRecord, RemoveTopicRecord, TopicRecord};
 
 /// Bytes in the metadata log are not a record.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -84,6 +84,7 @@ metadata_records! {
     BrokerChange(BrokerChangeRecord) = 9;
     ProducerIds(ProducerIdsRecord) = 10;
     NoOp(NoOpRecord) = 11;
+    UnregisterBroker(UnregisterBrokerRecord) = 12;
 }
 
 fn encode_body<B: Message>(type_id: u32, body: &B) -> Result<Bytes, EncodeError> {

@@ -2,8 +2,14 @@
 
 use crate::limits::TOPIC_NAME_BYTES_MAX;
 
+/// Groups, and how far they have read.
+pub const CONSUMER_OFFSETS: &str = "__consumer_offsets";
+
+/// Transactions.
+pub const TRANSACTION_STATE: &str = "__transaction_state";
+
 /// Topics that brokers keep for themselves.
-const INTERNAL: [&str; 3] = ["__consumer_offsets", "__transaction_state", "__share_group_state"];
+const INTERNAL: [&str; 3] = [CONSUMER_OFFSETS, TRANSACTION_STATE, "__share_group_state"];
 
 /// The log of the metadata, which is no topic.
 pub const CLUSTER_METADATA: &str = "__cluster_metadata";

@@ -111,7 +111,9 @@ impl<R: Runtime> ControllerLoop<R> {
     /// Decides requests, each on top of what those before it will have changed, until there is enough for one entry.
     fn decide(&mut self, requests: &mut impl Iterator<Item = Submission>) -> (Vec<MetadataRecord>, Vec<Answer>) {
         let (_, soft) = self.leading.as_mut().expect("only a leader decides");
-        let mut image = ClusterImage::clone(&self.observer.publisher.current().image);
+        let version = self.observer.publisher.current();
+        soft.reached(version.offset);
+        let mut image = ClusterImage::clone(&version.image);
         let (mut records, mut answers) = (Vec::new(), Vec::new());
         let mut bytes = 0;
         while bytes < limits::ENTRY_BYTES_ENOUGH

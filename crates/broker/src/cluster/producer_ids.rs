@@ -1,9 +1,10 @@
 //! Producer ids for idempotent producers: the controller gives them away in blocks, each id once for ever.
 
-use dohle_metadata::controller::producer_ids::{ProducerIdBlock, ProducerIdsRequest};
+use dohle_metadata::controller::producer_ids::ProducerIdBlock;
 use dohle_metadata::controller::{ControllerReply, ControllerRequest, Refusal};
 use dohle_protocol::ErrorCode;
-use dohle_protocol::id::{BrokerId, ProducerId};
+use dohle_protocol::id::ProducerId;
+use dohle_protocol::messages::allocate_producer_ids::AllocateProducerIdsRequest;
 use tokio::sync::Mutex;
 
 use crate::cluster::controller;
@@ -27,9 +28,10 @@ impl ProducerIds {
         // Held while the controller is asked: whoever else needs an id waits for the same block.
         let mut block = self.0.lock().await;
         if block.len == 0 {
-            let request = ProducerIdsRequest {
-                broker_id: BrokerId(broker.config.node_id),
+            let request = AllocateProducerIdsRequest {
+                broker_id: broker.config.node_id,
                 broker_epoch: broker.broker_epoch,
+                ..AllocateProducerIdsRequest::default()
             };
             *block = allocate(broker, request).await.map_err(|refusal| {
                 tracing::warn!("no producer ids: {refusal}");
@@ -46,7 +48,7 @@ impl ProducerIds {
     }
 }
 
-async fn allocate(broker: &BrokerState, request: ProducerIdsRequest) -> Result<ProducerIdBlock, Refusal> {
+async fn allocate(broker: &BrokerState, request: AllocateProducerIdsRequest) -> Result<ProducerIdBlock, Refusal> {
     match controller::change(broker, ControllerRequest::AllocateProducerIds(request), CONTROLLER_TIMEOUT_MAX).await? {
         ControllerReply::AllocateProducerIds(allocated) => allocated,
         other => unreachable!("the reply to AllocateProducerIds is not {other:?}"),

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use dohle_metadata::controller::brokers::{BrokerHeartbeat, BrokerRegistration};
 use dohle_metadata::controller::{Controller, ControllerReply, ControllerRequest, Refusal};
-use dohle_metadata::record::BrokerEndpoint;
 use dohle_protocol::id::BrokerId;
+use dohle_protocol::messages::broker_heartbeat::BrokerHeartbeatRequest;
+use dohle_protocol::messages::broker_registration::{BrokerRegistrationRequest, Listener};
 use dohle_quorum::{Quorum, SubmitError};
 use uuid::Uuid;
 
@@ -41,7 +41,7 @@ pub(crate) async fn join(
     cluster_id: &str,
     bound: &[BoundListener],
 ) -> Result<i64, RegistrationError> {
-    let endpoints = bound.iter().map(|bound| {
+    let listeners = bound.iter().map(|bound| {
         let listener = &bound.listener;
         let port = bound.addresses().first().map_or(0, SocketAddr::port);
         // Without a host, clients are told the address that they dialled.
@@ -49,19 +49,27 @@ pub(crate) async fn join(
             .advertised
             .as_ref()
             .map_or((String::new(), port), |told| (told.host.clone(), told.port));
-        BrokerEndpoint {
+        Listener {
             name: listener.name.clone(),
             host,
             port,
-            ..BrokerEndpoint::default()
+            ..Listener::default()
         }
     });
-    let registration = BrokerRegistration {
-        broker_id: BrokerId(config.node_id),
+    // The controller has fenced whoever ended in order.
+    let previous = quorum
+        .image()
+        .broker(BrokerId(config.node_id))
+        .filter(|broker| broker.fenced)
+        .cloned();
+    let registration = BrokerRegistrationRequest {
+        broker_id: config.node_id,
         incarnation_id: Uuid::new_v4(),
         cluster_id: cluster_id.to_string(),
-        endpoints: endpoints.collect(),
+        listeners: listeners.collect(),
         rack: config.rack.clone(),
+        previous_broker_epoch: previous.map_or(-1, |broker| broker.epoch),
+        ..BrokerRegistrationRequest::default()
     };
     let reply = quorum.submit(ControllerRequest::RegisterBroker(registration)).await?;
     let ControllerReply::RegisterBroker(epoch) = reply else {
@@ -89,11 +97,12 @@ pub(crate) async fn leave(broker: &BrokerState) {
 }
 
 async fn heartbeat(broker: &BrokerState, want_shut_down: bool) -> Result<(), RegistrationError> {
-    let heartbeat = BrokerHeartbeat {
-        broker_id: BrokerId(broker.config.node_id),
+    let heartbeat = BrokerHeartbeatRequest {
+        broker_id: broker.config.node_id,
         broker_epoch: broker.broker_epoch,
-        want_fence: false,
+        current_metadata_offset: broker.quorum.version().offset.0,
         want_shut_down,
+        ..BrokerHeartbeatRequest::default()
     };
     let reply = broker.quorum.submit(ControllerRequest::BrokerHeartbeat(heartbeat)).await?;
     let ControllerReply::BrokerHeartbeat(state) = reply else {

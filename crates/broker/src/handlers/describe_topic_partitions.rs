@@ -116,8 +116,8 @@ impl Page<'_> {
             leader_epoch: partition.leader_epoch.0,
             replica_nodes: raw(&partition.replicas),
             isr_nodes: raw(&partition.isr),
-            eligible_leader_replicas: Some(Vec::new()),
-            last_known_elr: Some(Vec::new()),
+            eligible_leader_replicas: Some(raw(&partition.elr)),
+            last_known_elr: Some(raw(&partition.last_known_elr)),
             offline_replicas: offline_replicas(self.image, partition),
             ..DescribeTopicPartitionsResponsePartition::default()
         }

@@ -4,48 +4,53 @@ use std::sync::Arc;
 
 use dohle_protocol::ErrorCode;
 use dohle_protocol::id::BrokerId;
-use uuid::Uuid;
+use dohle_protocol::messages::broker_heartbeat::{BrokerHeartbeatRequest, BrokerHeartbeatResponse};
+use dohle_protocol::messages::broker_registration::{BrokerRegistrationRequest, BrokerRegistrationResponse};
 
 use super::Controller;
 use super::draft::Draft;
-use super::leadership::{WithoutSuccessor, elect, leave};
-use super::refusal::Refusal;
+use super::leadership::Leaving;
+use super::refusal::{Refusal, wire_error};
 use super::soft::Soft;
 use crate::image::ClusterImage;
 use crate::image::brokers::BrokerImage;
-use crate::record::{BrokerChangeRecord, BrokerEndpoint, RegisterBrokerRecord};
-
-/// A broker process joins.
-#[derive(Debug, Clone, PartialEq)]
-pub struct BrokerRegistration {
-    pub broker_id: BrokerId,
-    /// Drawn by the process at its start.
-    pub incarnation_id: Uuid,
-    /// The cluster that the broker takes itself to belong to.
-    pub cluster_id: String,
-    pub endpoints: Vec<BrokerEndpoint>,
-    pub rack: Option<String>,
-}
-
-/// A registered broker is alive, and says what it wants to be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BrokerHeartbeat {
-    pub broker_id: BrokerId,
-    /// From the registration.
-    pub broker_epoch: i64,
-    /// Lead nothing (yet).
-    pub want_fence: bool,
-    /// Stop, as soon as others lead what they can.
-    pub want_shut_down: bool,
-}
+use crate::record::{BrokerChangeRecord, BrokerEndpoint, RegisterBrokerRecord, UnregisterBrokerRecord};
 
 /// What a broker is, as of its heartbeat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BrokerState {
+    /// It has read the metadata up to its registration.
+    pub caught_up: bool,
     pub fenced: bool,
     pub in_controlled_shutdown: bool,
     /// Nothing keeps the broker from stopping.
     pub should_shut_down: bool,
+}
+
+/// The reply to a registration on the wire, which has no room for the sentence.
+pub fn registration_response(reply: &Result<i64, Refusal>) -> BrokerRegistrationResponse {
+    BrokerRegistrationResponse {
+        error_code: wire_error(reply).0,
+        broker_epoch: *reply.as_ref().unwrap_or(&-1),
+        ..Default::default()
+    }
+}
+
+/// The reply to a heartbeat on the wire.
+pub fn heartbeat_response(reply: &Result<BrokerState, Refusal>) -> BrokerHeartbeatResponse {
+    let told = BrokerHeartbeatResponse {
+        error_code: wire_error(reply).0,
+        ..Default::default()
+    };
+    match reply {
+        Err(_) => told,
+        Ok(state) => BrokerHeartbeatResponse {
+            is_caught_up: state.caught_up,
+            is_fenced: state.fenced,
+            should_shut_down: state.should_shut_down,
+            ..told
+        },
+    }
 }
 
 impl Controller {
@@ -54,47 +59,64 @@ impl Controller {
         draft: &mut Draft,
         soft: &mut Soft,
         now_ms: i64,
-        request: BrokerRegistration,
+        request: BrokerRegistrationRequest,
     ) -> Result<i64, Refusal> {
-        let expected = draft.image().cluster_id().unwrap_or_default();
-        if expected != request.cluster_id {
-            let message = format!("Expected cluster ID {expected}, but got cluster ID {}", request.cluster_id);
-            return Err(Refusal::new(ErrorCode::InconsistentClusterId, message));
-        }
-        if request.broker_id.0 < 0 {
-            return Err(Refusal::new(
-                ErrorCode::InvalidRegistration,
-                format!("{} is no broker id", request.broker_id),
-            ));
-        }
-        let existing = draft.image().broker(request.broker_id).cloned();
-        let amended = existing.as_deref().filter(|broker| broker.incarnation_id == request.incarnation_id);
-        if let (Some(other), None) = (&existing, amended) {
-            if self.is_live(other, soft, now_ms) {
+        check_registration(draft.image(), &request)?;
+        let id = BrokerId(request.broker_id);
+        let existing = draft.image().broker(id).cloned();
+        let same_process = existing.as_deref().filter(|broker| broker.incarnation_id == request.incarnation_id);
+        let record = RegisterBrokerRecord {
+            broker_id: id.0,
+            incarnation_id: request.incarnation_id,
+            endpoints: request.listeners.into_iter().map(endpoint).collect(),
+            rack: request.rack,
+            ..Default::default()
+        };
+        let record = if let Some(broker) = same_process {
+            RegisterBrokerRecord {
+                broker_epoch: broker.epoch,
+                fenced: broker.fenced,
+                in_controlled_shutdown: broker.in_controlled_shutdown,
+                ..record
+            }
+        } else {
+            self.replace(draft, soft, now_ms, (id, existing.as_deref()), request.previous_broker_epoch)?;
+            RegisterBrokerRecord {
+                broker_epoch: existing.as_ref().map_or(now_ms, |broker| now_ms.max(broker.epoch + 1)),
+                fenced: true,
+                ..record
+            }
+        };
+        let epoch = record.broker_epoch;
+        draft.push(record);
+        soft.registered(id, now_ms);
+        Ok(epoch)
+    }
+
+    /// A process takes the place of the one that had the id before.
+    fn replace(
+        &self,
+        draft: &mut Draft,
+        soft: &mut Soft,
+        now_ms: i64,
+        (id, existing): (BrokerId, Option<&BrokerImage>),
+        ended_epoch: i64,
+    ) -> Result<(), Refusal> {
+        let ended_in_order = existing.is_some_and(|broker| broker.epoch == ended_epoch);
+        if let Some(broker) = existing {
+            if !ended_in_order && self.is_live(broker, soft, now_ms) {
                 let message = "Another broker is registered with that broker id.";
                 return Err(Refusal::new(ErrorCode::DuplicateBrokerRegistration, message));
             }
-            if !other.fenced {
-                // It did not stop in order.
-                fence(draft, soft, other, WithoutSuccessor::Loses);
+            if !broker.fenced {
+                self.fence(draft, soft, broker, Leaving::Lost);
             }
         }
-        let epoch = amended.map_or_else(
-            || existing.as_ref().map_or(now_ms, |broker| now_ms.max(broker.epoch + 1)),
-            |broker| broker.epoch,
-        );
-        draft.push(RegisterBrokerRecord {
-            broker_id: request.broker_id.0,
-            incarnation_id: request.incarnation_id,
-            broker_epoch: epoch,
-            endpoints: request.endpoints,
-            rack: request.rack,
-            fenced: amended.is_none_or(|broker| broker.fenced),
-            in_controlled_shutdown: amended.is_some_and(|broker| broker.in_controlled_shutdown),
-            ..Default::default()
-        });
-        soft.heard_of(request.broker_id, now_ms);
-        Ok(epoch)
+        if !ended_in_order {
+            // What was in memory only may be lost. The registration is not accepted without this, so it cannot be forgotten.
+            self.distrust(draft, id);
+        }
+        Ok(())
     }
 
     /// Whether the process behind a registration may still be there. The one that was here on this node before is not: it held the lock
@@ -108,53 +130,142 @@ impl Controller {
         let is_silent = |broker: &&Arc<BrokerImage>| !broker.fenced && soft.is_silent(broker.id, now_ms, self.session_timeout_ms);
         let silent: Vec<_> = draft.image().brokers().iter().filter(is_silent).cloned().collect();
         for broker in silent {
-            fence(draft, soft, &broker, WithoutSuccessor::Loses);
+            self.fence(draft, soft, &broker, Leaving::Lost);
         }
     }
-}
 
-pub(super) fn heartbeat(draft: &mut Draft, soft: &mut Soft, now_ms: i64, request: BrokerHeartbeat) -> Result<BrokerState, Refusal> {
-    check_epoch(draft.image(), request.broker_id, request.broker_epoch)?;
-    soft.heard_of(request.broker_id, now_ms);
-    let broker = draft.image().broker(request.broker_id).expect("its epoch was just checked").clone();
-    let mut should_shut_down = false;
-    match (broker.fenced, request.want_fence, request.want_shut_down) {
-        (true, _, true) => should_shut_down = true,
-        (true, true, false) | (false, false, false) => {}
-        (true, false, false) => {
-            draft.push(change_of(&broker, |record| record.fenced = -1));
-            elect(draft);
+    /// The process is known to be gone.
+    pub(super) fn fence_broker(&self, draft: &mut Draft, soft: &mut Soft, id: BrokerId, epoch: i64) -> Result<(), Refusal> {
+        let broker = registered(draft.image(), id, epoch)?;
+        if broker.fenced {
+            soft.forget(id);
+        } else {
+            self.fence(draft, soft, &broker, Leaving::Lost);
         }
-        (false, true, false) => fence(draft, soft, &broker, WithoutSuccessor::Loses),
-        (false, _, true) => should_shut_down = shut_down(draft, soft, &broker),
+        Ok(())
     }
-    let broker = draft.image().broker(request.broker_id).expect("a heartbeat does not unregister");
-    Ok(BrokerState {
-        fenced: broker.fenced,
-        in_controlled_shutdown: broker.in_controlled_shutdown,
-        should_shut_down,
-    })
+
+    pub(super) fn unregister_broker(&self, draft: &mut Draft, soft: &mut Soft, id: BrokerId) -> Result<(), Refusal> {
+        let Some(broker) = draft.image().broker(id).cloned() else {
+            let message = format!("Broker ID {id} is not currently registered");
+            return Err(Refusal::new(ErrorCode::BrokerIdNotRegistered, message));
+        };
+        self.leave(draft, id, Leaving::Lost);
+        self.distrust(draft, id);
+        draft.push(UnregisterBrokerRecord {
+            broker_id: id.0,
+            broker_epoch: broker.epoch,
+            ..Default::default()
+        });
+        soft.forget(id);
+        Ok(())
+    }
+
+    pub(super) fn heartbeat(
+        &self,
+        draft: &mut Draft,
+        soft: &mut Soft,
+        now_ms: i64,
+        request: &BrokerHeartbeatRequest,
+    ) -> Result<BrokerState, Refusal> {
+        let id = BrokerId(request.broker_id);
+        let broker = registered(draft.image(), id, request.broker_epoch)?;
+        soft.heard_of(id, now_ms, request.current_metadata_offset);
+        let caught_up = soft.is_caught_up(id, request.current_metadata_offset);
+        let wants_shut_down = request.want_shut_down || broker.in_controlled_shutdown && !broker.fenced;
+        let mut should_shut_down = false;
+        match (broker.fenced, request.want_fence, wants_shut_down) {
+            (true, _, true) => should_shut_down = true,
+            (true, true, false) | (false, false, false) => {}
+            (true, false, false) if !caught_up => {}
+            (true, false, false) => {
+                draft.push(change_of(&broker, |record| record.fenced = -1));
+                self.elect(draft);
+                self.grow_internal_topics(draft);
+            }
+            (false, true, false) => self.fence(draft, soft, &broker, Leaving::Lost),
+            (false, _, true) => should_shut_down = self.shut_down(draft, soft, &broker),
+        }
+        let broker = draft.image().broker(id).expect("a heartbeat does not unregister");
+        Ok(BrokerState {
+            caught_up,
+            fenced: broker.fenced,
+            in_controlled_shutdown: broker.in_controlled_shutdown,
+            should_shut_down,
+        })
+    }
+
+    /// First everything that others can lead is handed over, and the broker stays until they know; then it may go.
+    fn shut_down(&self, draft: &mut Draft, soft: &mut Soft, broker: &BrokerImage) -> bool {
+        let before = draft.len();
+        self.leave(draft, broker.id, Leaving::InOrder);
+        let hands_over = draft.len() > before;
+        if hands_over {
+            soft.hands_over(broker.id);
+            if !broker.in_controlled_shutdown {
+                draft.push(change_of(broker, |record| record.in_controlled_shutdown = 1));
+            }
+        }
+        let active = draft
+            .image()
+            .brokers()
+            .iter()
+            .filter(|other| other.is_active())
+            .map(|other| other.id);
+        if hands_over || !soft.has_handed_over(broker.id, active) {
+            return false;
+        }
+        self.fence(draft, soft, broker, Leaving::InOrder);
+        true
+    }
+
+    fn fence(&self, draft: &mut Draft, soft: &mut Soft, broker: &BrokerImage, leaving: Leaving) {
+        self.leave(draft, broker.id, leaving);
+        draft.push(change_of(broker, |record| record.fenced = 1));
+        soft.forget(broker.id);
+    }
 }
 
-/// First everything that others can lead is handed over, and the broker stays until its next heartbeat; then it may go.
-fn shut_down(draft: &mut Draft, soft: &mut Soft, broker: &BrokerImage) -> bool {
-    let before = draft.len();
-    leave(draft, broker.id, WithoutSuccessor::Keeps);
-    let handed_over = draft.len() > before;
-    if !handed_over {
-        fence(draft, soft, broker, WithoutSuccessor::Keeps);
-        return true;
+fn check_registration(image: &ClusterImage, request: &BrokerRegistrationRequest) -> Result<(), Refusal> {
+    let expected = image.cluster_id().unwrap_or_default();
+    if expected != request.cluster_id {
+        let message = format!("Expected cluster ID {expected}, but got cluster ID {}", request.cluster_id);
+        return Err(Refusal::new(ErrorCode::InconsistentClusterId, message));
     }
-    if !broker.in_controlled_shutdown {
-        draft.push(change_of(broker, |record| record.in_controlled_shutdown = 1));
+    if request.broker_id < 0 {
+        let message = format!("{} is no broker id", request.broker_id);
+        return Err(Refusal::new(ErrorCode::InvalidRegistration, message));
     }
-    false
+    if request.is_migrating_zk_broker {
+        let message = "Controller does not support registering ZK brokers.";
+        return Err(Refusal::new(ErrorCode::BrokerIdNotRegistered, message));
+    }
+    for feature in &request.features {
+        let (level, min, max) = (
+            image.features().level(&feature.name),
+            feature.min_supported_version,
+            feature.max_supported_version,
+        );
+        if level != 0 && !(min..=max).contains(&level) {
+            let message = format!(
+                "Unable to register because the broker does not support finalized version {level} of {}. The broker wants a version between \
+                 {min} and {max}, inclusive.",
+                feature.name
+            );
+            return Err(Refusal::new(ErrorCode::UnsupportedVersion, message));
+        }
+    }
+    Ok(())
 }
 
-fn fence(draft: &mut Draft, soft: &mut Soft, broker: &BrokerImage, without_successor: WithoutSuccessor) {
-    leave(draft, broker.id, without_successor);
-    draft.push(change_of(broker, |record| record.fenced = 1));
-    soft.forget(broker.id);
+fn endpoint(listener: dohle_protocol::messages::broker_registration::Listener) -> BrokerEndpoint {
+    BrokerEndpoint {
+        name: listener.name,
+        host: listener.host,
+        port: listener.port,
+        security_protocol: listener.security_protocol,
+        ..Default::default()
+    }
 }
 
 fn change_of(broker: &BrokerImage, change: impl FnOnce(&mut BrokerChangeRecord)) -> BrokerChangeRecord {
@@ -167,12 +278,12 @@ fn change_of(broker: &BrokerImage, change: impl FnOnce(&mut BrokerChangeRecord))
     record
 }
 
-/// Whether a request comes from the process that is registered.
-pub(super) fn check_epoch(image: &ClusterImage, broker: BrokerId, epoch: i64) -> Result<(), Refusal> {
-    let message = match image.broker(broker) {
-        Some(registered) if registered.epoch == epoch => return Ok(()),
+/// The broker, if a request with this epoch comes from the process that is registered.
+pub(super) fn registered(image: &ClusterImage, id: BrokerId, epoch: i64) -> Result<Arc<BrokerImage>, Refusal> {
+    let message = match image.broker(id) {
+        Some(registered) if registered.epoch == epoch => return Ok(Arc::clone(registered)),
         Some(registered) => format!("Expected broker epoch {}, but got broker epoch {epoch}", registered.epoch),
-        None => format!("No broker registration found for broker id {broker}"),
+        None => format!("No broker registration found for broker id {id}"),
     };
     Err(Refusal::new(ErrorCode::StaleBrokerEpoch, message))
 }

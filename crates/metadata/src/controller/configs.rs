@@ -15,6 +15,7 @@ use crate::config::topic::{broker_keys, topic_key};
 use crate::config::topic_config::TopicConfig;
 use crate::image::ClusterImage;
 use crate::limits::{CONFIG_CHANGES_PER_REQUEST_MAX, CONFIG_VALUE_BYTES_MAX};
+use crate::record::MetadataRecord;
 use crate::topic_name;
 
 /// What a request does to one key of a resource.
@@ -69,6 +70,7 @@ impl Controller {
             })
             .collect();
         let outcomes = self.alter_all(draft, &resources, true).into_iter();
+        self.act_on_changes(draft);
         if request.validate_only {
             draft.discard();
         }
@@ -103,6 +105,7 @@ impl Controller {
             })
             .collect();
         let outcomes = self.alter_all(draft, &resources, false).into_iter();
+        self.act_on_changes(draft);
         if request.validate_only {
             draft.discard();
         }
@@ -119,6 +122,20 @@ impl Controller {
         incremental::IncrementalAlterConfigsResponse {
             responses: outcomes.map(answer).collect(),
             ..Default::default()
+        }
+    }
+
+    /// Some keys decide who may lead a partition.
+    fn act_on_changes(&self, draft: &mut Draft) {
+        let changes = |draft: &Draft, name: &str| {
+            let mut records = draft.records().iter();
+            records.any(|record| matches!(record, MetadataRecord::Config(config) if config.name == name))
+        };
+        if changes(draft, "min.insync.replicas") {
+            self.review_eligible(draft);
+        }
+        if changes(draft, "unclean.leader.election.enable") {
+            self.elect(draft);
         }
     }
 

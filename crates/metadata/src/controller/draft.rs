@@ -32,6 +32,10 @@ impl Draft {
         records.into_iter().for_each(|record| self.push(record));
     }
 
+    pub(super) fn records(&self) -> &[MetadataRecord] {
+        &self.records
+    }
+
     /// How many records there are.
     pub(super) fn len(&self) -> usize {
         self.records.len()

@@ -1,70 +1,93 @@
-//! Who leads the partitions of a broker that goes, or that is back.
+//! Who leads the partitions of a broker that goes, that is back, or that cannot be trusted.
 
-use dohle_protocol::id::{BrokerId, PartitionIndex, TopicId};
+use dohle_protocol::id::BrokerId;
 
+use super::Controller;
 use super::draft::Draft;
+use super::partition_change::{PartitionChange, TopicRules};
+use crate::config::topic::topic_key;
 use crate::image::ClusterImage;
-use crate::image::topics::{PartitionImage, raw_ids};
-use crate::record::{MetadataRecord, NO_LEADER_CHANGE, PartitionChangeRecord};
+use crate::image::topics::PartitionImage;
 
-/// What becomes of a partition that nobody else can lead.
+/// How a broker goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum WithoutSuccessor {
-    /// The broker stops in order and keeps all it acknowledged: it is the leader as soon as it is back, in the same epoch.
-    Keeps,
-    /// The broker may have lost the end of its log: whatever it leads next, it leads in a new epoch.
-    Loses,
+pub(super) enum Leaving {
+    /// It stops and keeps all it acknowledged. Of a cluster that stops with it, it is the leader in the same epoch as soon as it is back.
+    InOrder,
+    /// It may come back with less: whatever it leads next, it leads in a new epoch.
+    Lost,
 }
 
-/// Takes the broker out of the in-sync replicas and the leaderships, as far as there are others.
-pub(super) fn leave(draft: &mut Draft, broker: BrokerId, without_successor: WithoutSuccessor) {
-    let changes = changes_of(draft.image(), |partition| {
-        if !partition.isr.contains(&broker) {
-            return None;
-        }
-        let others: Vec<BrokerId> = partition.isr.iter().copied().filter(|id| *id != broker).collect();
-        let isr = if others.is_empty() { partition.isr.clone() } else { others };
-        let can_lead = |id: &BrokerId| *id != broker && isr.contains(id) && draft.image().brokers().is_active(*id);
-        let leader = if can_lead(&partition.leader) {
-            partition.leader
-        } else {
-            match partition.replicas.iter().copied().find(can_lead) {
-                Some(successor) => successor,
-                None if without_successor == WithoutSuccessor::Keeps => partition.leader,
-                None => BrokerId::NONE,
+impl Controller {
+    /// Takes the broker out of the in-sync replicas and the leaderships, as far as there are others.
+    pub(super) fn leave(&self, draft: &mut Draft, broker: BrokerId, leaving: Leaving) {
+        let brokers = draft.image().brokers().clone();
+        let keep_leader = leaving == Leaving::InOrder && !brokers.iter().any(|other| other.id != broker && other.is_active());
+        let concerned = |partition: &PartitionImage| partition.leader == broker || partition.isr.contains(&broker);
+        let edit = |change: &mut PartitionChange| {
+            change.remove_from_isr(broker);
+            change.keep_leader = keep_leader;
+        };
+        self.change_partitions(draft, concerned, edit, &|id| id != broker && brokers.is_active(id));
+    }
+
+    /// The broker may have lost what it held: it leads nothing, and others count as in sync, if there are any.
+    pub(super) fn distrust(&self, draft: &mut Draft, broker: BrokerId) {
+        let brokers = draft.image().brokers().clone();
+        let concerned =
+            |partition: &PartitionImage| partition.leader == broker || partition.isr.contains(&broker) || partition.elr.contains(&broker);
+        let edit = |change: &mut PartitionChange| change.distrust(broker);
+        self.change_partitions(draft, concerned, edit, &|id| id != broker && brokers.is_active(id));
+    }
+
+    /// Elects leaders where there are none and somebody may lead (again).
+    pub(super) fn elect(&self, draft: &mut Draft) {
+        let brokers = draft.image().brokers().clone();
+        let concerned = |partition: &PartitionImage| !brokers.is_active(partition.leader);
+        self.change_partitions(draft, concerned, |_| {}, &|id| brokers.is_active(id));
+    }
+
+    /// After `min.insync.replicas` was changed: where enough replicas are in sync now, records are committed, and nobody else is eligible.
+    pub(super) fn review_eligible(&self, draft: &mut Draft) {
+        let brokers = draft.image().brokers().clone();
+        let concerned = |partition: &PartitionImage| !partition.elr.is_empty() || !partition.last_known_elr.is_empty();
+        let keep = |change: &mut PartitionChange| change.keep_leader = true;
+        self.change_partitions(draft, concerned, keep, &|id| brokers.is_active(id));
+    }
+
+    /// Changes all partitions that are `concerned`, as far as `edit` makes a difference to them.
+    pub(super) fn change_partitions(
+        &self,
+        draft: &mut Draft,
+        concerned: impl Fn(&PartitionImage) -> bool,
+        edit: impl Fn(&mut PartitionChange),
+        can_lead: &dyn Fn(BrokerId) -> bool,
+    ) {
+        let image = draft.image();
+        let mut records = Vec::new();
+        for topic in image.topics().iter() {
+            let mut of_topic = topic.partitions.iter().filter(|(_, partition)| concerned(partition)).peekable();
+            if of_topic.peek().is_none() {
+                continue;
             }
-        };
-        Some((isr, leader))
-    });
-    draft.extend(changes);
-}
+            let rules = self.rules(image, &topic.name);
+            records.extend(of_topic.filter_map(|(index, partition)| {
+                let mut change = PartitionChange::new(partition, rules);
+                edit(&mut change);
+                change.record(topic.id, *index, can_lead).map(Into::into)
+            }));
+        }
+        draft.extend(records);
+    }
 
-/// Elects leaders where there are none and an in-sync replica is active (again).
-pub(super) fn elect(draft: &mut Draft) {
-    let changes = changes_of(draft.image(), |partition| {
-        let can_lead = |id: &BrokerId| partition.isr.contains(id) && draft.image().brokers().is_active(*id);
-        let leader = partition.replicas.iter().copied().find(can_lead)?;
-        partition.leader.is_none().then(|| (partition.isr.clone(), leader))
-    });
-    draft.extend(changes);
-}
-
-/// Records for those partitions for which `change` says other in-sync replicas or another leader.
-fn changes_of(image: &ClusterImage, change: impl Fn(&PartitionImage) -> Option<(Vec<BrokerId>, BrokerId)>) -> Vec<MetadataRecord> {
-    let partitions = image
-        .topics()
-        .iter()
-        .flat_map(|topic| topic.partitions.iter().map(|(index, partition)| (topic.id, *index, partition)));
-    let to_record = |(topic, index, partition): (TopicId, PartitionIndex, &PartitionImage)| {
-        let (isr, leader) = change(partition)?;
-        let record = PartitionChangeRecord {
-            topic_id: topic.0,
-            partition_index: index.0,
-            isr: (isr != partition.isr).then(|| raw_ids(&isr)),
-            leader: if leader == partition.leader { NO_LEADER_CHANGE } else { leader.0 },
-            ..Default::default()
+    pub(super) fn rules(&self, image: &ClusterImage, topic: &str) -> TopicRules {
+        let value_of = |name: &str| match image.topic_config(topic).get(name) {
+            Some(value) => value.clone(),
+            None => topic_key(name).map_or_else(String::new, |key| self.view(image).topic_default(key)),
         };
-        (record.isr.is_some() || record.leader != NO_LEADER_CHANGE).then(|| record.into())
-    };
-    partitions.filter_map(to_record).collect()
+        TopicRules {
+            min_insync_replicas: value_of("min.insync.replicas").trim().parse().unwrap_or(1),
+            unclean_election: value_of("unclean.leader.election.enable").trim().eq_ignore_ascii_case("true"),
+        }
+    }
 }

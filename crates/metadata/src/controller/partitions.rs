@@ -100,12 +100,27 @@ pub(super) fn check_room(created: usize, additional: usize) -> Result<(), Refusa
     Err(Refusal::new(ErrorCode::PolicyViolation, message))
 }
 
-/// The replicas that a client chose for the partition of this index, if they can be.
+/// The replicas that a client chose for the new partition of this index, if they can be.
 pub(super) fn check_assignment(
     brokers: &BrokersImage,
     broker_ids: &[i32],
     replication_factor: Option<usize>,
     index: i32,
+) -> Result<Vec<BrokerId>, Refusal> {
+    let replicas = check_replicas(brokers, broker_ids, replication_factor)?;
+    if !replicas.iter().any(|id| brokers.is_active(*id)) {
+        let message =
+            format!("All brokers specified in the manual partition assignment for partition {index} are fenced or in controlled shutdown.");
+        return Err(Refusal::new(ErrorCode::InvalidReplicaAssignment, message));
+    }
+    Ok(replicas)
+}
+
+/// The replicas that a client chose, if they can be.
+pub(super) fn check_replicas(
+    brokers: &BrokersImage,
+    broker_ids: &[i32],
+    replication_factor: Option<usize>,
 ) -> Result<Vec<BrokerId>, Refusal> {
     let refuse = |message: String| Err(Refusal::new(ErrorCode::InvalidReplicaAssignment, message));
     let mut sorted: Vec<BrokerId> = broker_ids.iter().map(|id| BrokerId(*id)).collect();
@@ -132,11 +147,6 @@ pub(super) fn check_assignment(
             replicas.len()
         ));
     }
-    if !replicas.iter().any(|id| brokers.is_active(*id)) {
-        return refuse(format!(
-            "All brokers specified in the manual partition assignment for partition {index} are fenced or in controlled shutdown."
-        ));
-    }
     Ok(replicas)
 }
 
@@ -150,5 +160,6 @@ pub(super) fn new_partition(brokers: &BrokersImage, replicas: Vec<BrokerId>) -> 
         isr,
         leader_epoch: LeaderEpoch(0),
         partition_epoch: 0,
+        ..PartitionImage::default()
     }
 }

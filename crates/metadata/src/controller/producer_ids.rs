@@ -2,19 +2,13 @@
 
 use dohle_protocol::ErrorCode;
 use dohle_protocol::id::{BrokerId, ProducerId};
+use dohle_protocol::messages::allocate_producer_ids::AllocateProducerIdsRequest;
 
-use super::brokers::check_epoch;
+use super::brokers::registered;
 use super::draft::Draft;
 use super::refusal::Refusal;
 use crate::limits::PRODUCER_IDS_PER_BLOCK;
 use crate::record::ProducerIdsRecord;
-
-/// A registered broker needs more ids.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ProducerIdsRequest {
-    pub broker_id: BrokerId,
-    pub broker_epoch: i64,
-}
 
 /// Ids that belong to one broker from here on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,17 +17,16 @@ pub struct ProducerIdBlock {
     pub len: i64,
 }
 
-pub(super) fn allocate(draft: &mut Draft, request: ProducerIdsRequest) -> Result<ProducerIdBlock, Refusal> {
-    check_epoch(draft.image(), request.broker_id, request.broker_epoch)?;
+pub(super) fn allocate(draft: &mut Draft, request: &AllocateProducerIdsRequest) -> Result<ProducerIdBlock, Refusal> {
+    registered(draft.image(), BrokerId(request.broker_id), request.broker_epoch)?;
     let first = draft.image().next_producer_id();
     let next_producer_id = first.0.checked_add(PRODUCER_IDS_PER_BLOCK).ok_or_else(|| {
         let message = "All producer ids are given away.";
         Refusal::new(ErrorCode::UnknownServerError, message)
     })?;
-    let (broker_id, broker_epoch) = (request.broker_id.0, request.broker_epoch);
     draft.push(ProducerIdsRecord {
-        broker_id,
-        broker_epoch,
+        broker_id: request.broker_id,
+        broker_epoch: request.broker_epoch,
         next_producer_id,
         ..Default::default()
     });

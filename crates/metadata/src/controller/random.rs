@@ -22,6 +22,12 @@ impl Random {
         (split_mix(&mut self.low) % bound as u64) as usize
     }
 
+    pub(super) fn shuffle<T>(&mut self, items: &mut [T]) {
+        for last in (1..items.len()).rev() {
+            items.swap(last, self.below(last + 1));
+        }
+    }
+
     /// Not an id that looks like an option on a command line.
     pub(super) fn topic_id(&mut self) -> TopicId {
         loop {

@@ -1,14 +1,26 @@
 //! A cluster in memory: what is decided is applied at once.
 
+mod alter_partition;
 mod brokers;
 mod configs;
+mod elections;
+mod eligible;
+mod features;
+mod internal_topics;
 mod partitions;
+mod placement;
 mod properties;
+mod random_cluster;
+mod reassignments;
+mod restarts;
+mod shutdown;
 mod topics;
 
-use super::brokers::{BrokerHeartbeat, BrokerRegistration, BrokerState};
+use super::brokers::BrokerState;
 use super::*;
+use crate::image::topics::PartitionImage;
 use dohle_protocol::ErrorCode;
+use dohle_protocol::id::{Offset, PartitionIndex};
 use dohle_protocol::messages::create_topics::{
     CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig, CreatableTopicResult, CreateTopicsRequest,
 };
@@ -48,6 +60,7 @@ impl Cluster {
 
     fn decide(&mut self, request: ControllerRequest) -> Decision {
         self.seed += 1;
+        self.soft.reached(Offset(self.offset()));
         let decision = self.controller.decide(&self.image, &mut self.soft, self.now_ms, self.seed, request);
         for record in &decision.records {
             self.image.apply(record);
@@ -60,14 +73,25 @@ impl Cluster {
         self.decide(request).reply
     }
 
+    /// The offset of the last record.
+    fn offset(&self) -> i64 {
+        self.log.len() as i64 - 1
+    }
+
+    /// A process that has not ended in order before.
     fn register(&mut self, id: i32, incarnation: u128) -> Result<i64, Refusal> {
-        let registration = BrokerRegistration {
-            broker_id: BrokerId(id),
-            incarnation_id: Uuid::from_u128(incarnation),
-            cluster_id: CLUSTER.to_owned(),
-            endpoints: Vec::new(),
-            rack: None,
-        };
+        self.register_with(registration(id, incarnation))
+    }
+
+    /// A process that ended in order under this epoch before.
+    fn register_again(&mut self, id: i32, incarnation: u128, previous_broker_epoch: i64) -> Result<i64, Refusal> {
+        self.register_with(BrokerRegistrationRequest {
+            previous_broker_epoch,
+            ..registration(id, incarnation)
+        })
+    }
+
+    fn register_with(&mut self, registration: BrokerRegistrationRequest) -> Result<i64, Refusal> {
         let ControllerReply::RegisterBroker(reply) = self.ask(ControllerRequest::RegisterBroker(registration)) else {
             unreachable!()
         };
@@ -75,16 +99,59 @@ impl Cluster {
     }
 
     fn beat(&mut self, id: i32, broker_epoch: i64, want_fence: bool, want_shut_down: bool) -> Result<BrokerState, Refusal> {
-        let heartbeat = BrokerHeartbeat {
-            broker_id: BrokerId(id),
+        self.beat_with(BrokerHeartbeatRequest {
+            broker_id: id,
             broker_epoch,
+            current_metadata_offset: self.offset(),
             want_fence,
             want_shut_down,
-        };
+            ..Default::default()
+        })
+    }
+
+    fn beat_with(&mut self, heartbeat: BrokerHeartbeatRequest) -> Result<BrokerState, Refusal> {
         let ControllerReply::BrokerHeartbeat(reply) = self.ask(ControllerRequest::BrokerHeartbeat(heartbeat)) else {
             unreachable!()
         };
         reply
+    }
+
+    /// A heartbeat of a broker that has nothing to ask for.
+    fn alive(&mut self, id: i32) {
+        let epoch = self.epoch(id);
+        self.beat(id, epoch, false, false).unwrap();
+    }
+
+    fn fence(&mut self, id: i32) {
+        let epoch = self.epoch(id);
+        assert!(self.beat(id, epoch, true, false).unwrap().fenced);
+    }
+
+    /// The only partition of a topic `t` with these replicas.
+    fn on_replicas(&mut self, replicas: &[i32]) {
+        let result = self.create(with_replicas(topic("t", -1, -1), &[(0, replicas)]));
+        assert_eq!(error_of(result.error_code, &result.error_message), (ErrorCode::None, ""));
+    }
+
+    fn partition(&self, topic: &str) -> &PartitionImage {
+        self.image.partition(topic, PartitionIndex(0)).unwrap()
+    }
+
+    /// Leader and in-sync replicas of the first partition.
+    fn led(&self, topic: &str) -> (i32, Vec<i32>) {
+        let partition = self.partition(topic);
+        (partition.leader.0, crate::image::topics::raw_ids(&partition.isr))
+    }
+
+    /// In-sync, eligible and last known eligible replicas of the first partition.
+    fn holders(&self, topic: &str) -> [Vec<i32>; 3] {
+        let partition = self.partition(topic);
+        [&partition.isr, &partition.elr, &partition.last_known_elr].map(|ids| crate::image::topics::raw_ids(ids))
+    }
+
+    fn set_topic_config(&mut self, topic: &str, name: &str, value: &str) {
+        let outcome = self.set_config(2, topic, &[(name, 0, Some(value))]);
+        assert_eq!(outcome.0, ErrorCode::None, "{}", outcome.1);
     }
 
     fn epoch(&self, id: i32) -> i64 {
@@ -116,6 +183,19 @@ impl Cluster {
     fn set_config(&mut self, resource: i8, name: &str, configs: &[(&str, i8, Option<&str>)]) -> (ErrorCode, String) {
         configs::incremental(self, vec![configs::resource(resource, name, configs)], false).remove(0)
     }
+}
+
+fn registration(id: i32, incarnation: u128) -> BrokerRegistrationRequest {
+    BrokerRegistrationRequest {
+        broker_id: id,
+        incarnation_id: Uuid::from_u128(incarnation),
+        cluster_id: CLUSTER.to_owned(),
+        ..Default::default()
+    }
+}
+
+fn ids(raw: &[i32]) -> Vec<BrokerId> {
+    raw.iter().map(|id| BrokerId(*id)).collect()
 }
 
 fn topic(name: &str, num_partitions: i32, replication_factor: i16) -> CreatableTopic {

@@ -6,7 +6,7 @@ use dohle_protocol::id::BrokerId;
 use uuid::Uuid;
 
 use super::shared_map::SharedMap;
-use crate::record::{BrokerChangeRecord, BrokerEndpoint, MetadataRecord, RegisterBrokerRecord};
+use crate::record::{BrokerChangeRecord, BrokerEndpoint, MetadataRecord, RegisterBrokerRecord, UnregisterBrokerRecord};
 
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct BrokersImage {
@@ -93,6 +93,16 @@ impl BrokersImage {
             change => broker.fenced = change > 0,
         }
         broker.in_controlled_shutdown |= record.in_controlled_shutdown > 0;
+    }
+
+    pub(super) fn unregister(&mut self, record: &UnregisterBrokerRecord) {
+        let broker = self.by_id.remove(&BrokerId(record.broker_id));
+        let broker = broker.expect("only a registered broker is unregistered");
+        assert_eq!(
+            broker.epoch, record.broker_epoch,
+            "broker {} was registered again",
+            record.broker_id
+        );
     }
 
     pub(super) fn write(&self, records: &mut Vec<MetadataRecord>) {

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use dohle_protocol::id::{BrokerId, LeaderEpoch, PartitionIndex, TopicId};
 
 use super::shared_map::SharedMap;
-use crate::record::{MetadataRecord, NO_LEADER_CHANGE, PartitionChangeRecord, PartitionRecord, RemoveTopicRecord, TopicRecord};
+use crate::record::{
+    MetadataRecord, NO_LEADER_CHANGE, NO_RECOVERY_CHANGE, PartitionChangeRecord, PartitionRecord, RemoveTopicRecord, TopicRecord,
+};
 use crate::topic_name;
 
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -24,21 +26,34 @@ pub struct TopicImage {
     pub partitions: SharedMap<PartitionIndex, PartitionImage>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PartitionImage {
-    /// In the order of preference.
+    /// In the order of preference; all that there are, while a reassignment goes on.
     pub replicas: Vec<BrokerId>,
+    /// Never empty: the last one stays, even if it is gone.
     pub isr: Vec<BrokerId>,
     /// [`BrokerId::NONE`]: none at the moment.
     pub leader: BrokerId,
     pub leader_epoch: LeaderEpoch,
     /// Counts the changes of the partition.
     pub partition_epoch: i32,
+    /// Those of the replicas that a reassignment has added.
+    pub adding_replicas: Vec<BrokerId>,
+    /// Those of the replicas that a reassignment is going to remove.
+    pub removing_replicas: Vec<BrokerId>,
+    /// Fewer replicas than `min.insync.replicas` are in sync, so nothing is committed any more, and these, too, hold all that was.
+    pub elr: Vec<BrokerId>,
+    /// These did when nothing was committed any more, but were restarted after a crash since.
+    pub last_known_elr: Vec<BrokerId>,
+    /// Committed records may be missing, see [`PartitionChangeRecord::leader_recovery_state`].
+    pub recovering: bool,
 }
 
 impl TopicImage {
+    /// Of a reassignment that goes on, the number at its end.
     pub fn replication_factor(&self) -> usize {
-        self.partitions.values().next().map_or(0, |partition| partition.replicas.len())
+        let first = self.partitions.values().next();
+        first.map_or(0, |partition| partition.replicas.len() - partition.removing_replicas.len())
     }
 }
 
@@ -102,6 +117,11 @@ impl TopicsImage {
             leader: BrokerId(record.leader),
             leader_epoch: LeaderEpoch(record.leader_epoch),
             partition_epoch: record.partition_epoch,
+            adding_replicas: broker_ids(&record.adding_replicas),
+            removing_replicas: broker_ids(&record.removing_replicas),
+            elr: broker_ids(&record.eligible_leader_replicas),
+            last_known_elr: broker_ids(&record.last_known_elr),
+            recovering: record.leader_recovery_state > 0,
         };
         let topic = self.topic_mut(TopicId(record.topic_id));
         let same = topic.partitions.insert(PartitionIndex(record.partition_index), partition);
@@ -117,11 +137,20 @@ impl TopicsImage {
         let topic = self.topic_mut(TopicId(record.topic_id));
         let partition = topic.partitions.get_mut(&PartitionIndex(record.partition_index));
         let partition = partition.expect("only a partition that exists is changed");
-        if let Some(replicas) = &record.replicas {
-            partition.replicas = broker_ids(replicas);
+        for (field, change) in [
+            (&mut partition.replicas, &record.replicas),
+            (&mut partition.isr, &record.isr),
+            (&mut partition.adding_replicas, &record.adding_replicas),
+            (&mut partition.removing_replicas, &record.removing_replicas),
+            (&mut partition.elr, &record.eligible_leader_replicas),
+            (&mut partition.last_known_elr, &record.last_known_elr),
+        ] {
+            if let Some(ids) = change {
+                *field = broker_ids(ids);
+            }
         }
-        if let Some(isr) = &record.isr {
-            partition.isr = broker_ids(isr);
+        if record.leader_recovery_state != NO_RECOVERY_CHANGE {
+            partition.recovering = record.leader_recovery_state > 0;
         }
         if record.leader != NO_LEADER_CHANGE {
             partition.leader = BrokerId(record.leader);
@@ -167,6 +196,16 @@ impl TopicsImage {
 }
 
 impl PartitionImage {
+    pub fn is_reassigning(&self) -> bool {
+        !self.adding_replicas.is_empty() || !self.removing_replicas.is_empty()
+    }
+
+    /// What the replicas were before the reassignment that goes on.
+    pub fn original_replicas(&self) -> Vec<BrokerId> {
+        let added = |id: &BrokerId| self.adding_replicas.contains(id);
+        self.replicas.iter().copied().filter(|id| !added(id)).collect()
+    }
+
     /// The record that creates the partition in this state.
     pub(crate) fn to_record(&self, topic: TopicId, index: PartitionIndex) -> PartitionRecord {
         PartitionRecord {
@@ -177,6 +216,11 @@ impl PartitionImage {
             leader: self.leader.0,
             leader_epoch: self.leader_epoch.0,
             partition_epoch: self.partition_epoch,
+            adding_replicas: raw_ids(&self.adding_replicas),
+            removing_replicas: raw_ids(&self.removing_replicas),
+            eligible_leader_replicas: raw_ids(&self.elr),
+            last_known_elr: raw_ids(&self.last_known_elr),
+            leader_recovery_state: self.recovering.into(),
             ..Default::default()
         }
     }

@@ -34,6 +34,15 @@ pub struct BrokerEndpoint {
     pub unknown_tagged_fields: TaggedFields,
 }
 
+/// The broker will not come back.
+#[derive(Debug, Clone, PartialEq, Message)]
+#[message(versions = "0-0", flexible = "0+")]
+pub struct UnregisterBrokerRecord {
+    pub broker_id: i32,
+    pub broker_epoch: i64,
+    pub unknown_tagged_fields: TaggedFields,
+}
+
 /// What changed about a registered broker; what is not set stays.
 #[derive(Debug, Clone, PartialEq, Message)]
 #[message(versions = "0-0", flexible = "0+")]

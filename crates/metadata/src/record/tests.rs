@@ -26,6 +26,11 @@ fn of_topics() -> Vec<MetadataRecord> {
             leader: 2,
             leader_epoch: 5,
             partition_epoch: 7,
+            adding_replicas: vec![1],
+            removing_replicas: vec![2],
+            eligible_leader_replicas: vec![1],
+            last_known_elr: vec![4],
+            leader_recovery_state: 1,
             unknown_tagged_fields: TaggedFields::default(),
         }
         .into(),
@@ -34,6 +39,11 @@ fn of_topics() -> Vec<MetadataRecord> {
             partition_index: 3,
             isr: Some(vec![3]),
             leader: 3,
+            adding_replicas: Some(vec![1]),
+            removing_replicas: Some(vec![]),
+            eligible_leader_replicas: Some(vec![2]),
+            last_known_elr: Some(vec![1]),
+            leader_recovery_state: 0,
             ..Default::default()
         }
         .into(),
@@ -76,6 +86,12 @@ fn of_brokers() -> Vec<MetadataRecord> {
             broker_epoch: 2,
             fenced: -1,
             in_controlled_shutdown: 1,
+            unknown_tagged_fields: TaggedFields::default(),
+        }
+        .into(),
+        UnregisterBrokerRecord {
+            broker_id: 1,
+            broker_epoch: 2,
             unknown_tagged_fields: TaggedFields::default(),
         }
         .into(),
@@ -126,7 +142,7 @@ fn the_bytes_of_a_record_do_not_change() {
     };
     let bytes = MetadataRecord::from(change).encode().unwrap();
     let id = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
-    assert_eq!(bytes, [&[5, 0][..], &id, &[0, 0, 0, 2, 1, 1, 4, 255, 255, 255, 255]].concat());
+    assert_eq!(bytes, [&[5, 1][..], &id, &[0, 0, 0, 2, 1, 1, 4, 255, 255, 255, 255]].concat());
 }
 
 #[test]

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use dohle_metadata::controller::brokers::{BrokerHeartbeat, BrokerRegistration};
 use dohle_metadata::controller::{Controller, ControllerReply, ControllerRequest};
 use dohle_metadata::record::{NoOpRecord, RemoveTopicRecord};
 use dohle_protocol::id::{BrokerId, LeaderEpoch, Offset};
+use dohle_protocol::messages::broker_heartbeat::BrokerHeartbeatRequest;
+use dohle_protocol::messages::broker_registration::BrokerRegistrationRequest;
 use dohle_protocol::messages::create_topics::{CreatableTopic, CreateTopicsRequest};
 use dohle_storage::disk::Operation;
 use openraft::RaftMetrics;
@@ -46,21 +47,20 @@ async fn start_in(cluster: &str, disk: &(impl Disk + Clone + 'static)) -> Result
 
 /// Registers the broker without which topics have no place.
 async fn join(quorum: &Quorum) -> Result<(), SubmitError> {
-    let registration = BrokerRegistration {
-        broker_id: BrokerId(1),
+    let registration = BrokerRegistrationRequest {
+        broker_id: 1,
         incarnation_id: Uuid::from_u128(7),
         cluster_id: "blue".to_owned(),
-        endpoints: vec![],
-        rack: None,
+        ..Default::default()
     };
     let ControllerReply::RegisterBroker(Ok(broker_epoch)) = quorum.submit(ControllerRequest::RegisterBroker(registration)).await? else {
         panic!("not registered");
     };
-    let heartbeat = BrokerHeartbeat {
-        broker_id: BrokerId(1),
+    let heartbeat = BrokerHeartbeatRequest {
+        broker_id: 1,
         broker_epoch,
-        want_fence: false,
-        want_shut_down: false,
+        current_metadata_offset: quorum.version().offset.0,
+        ..Default::default()
     };
     quorum.submit(ControllerRequest::BrokerHeartbeat(heartbeat)).await.map(|_| ())
 }

@@ -1,23 +1,8 @@
 //! Brokers that come and go, and what becomes of the partitions they lead.
 
 use super::*;
-use crate::controller::producer_ids::ProducerIdsRequest;
-use crate::image::topics::PartitionImage;
-use dohle_protocol::id::{PartitionIndex, ProducerId};
-
-fn partition<'a>(cluster: &'a Cluster, topic: &str) -> &'a PartitionImage {
-    cluster.image.partition(topic, PartitionIndex(0)).unwrap()
-}
-
-/// The only partition of a topic with these replicas.
-fn on_replicas(cluster: &mut Cluster, replicas: &[i32]) {
-    let result = cluster.create(with_replicas(topic("t", -1, -1), &[(0, replicas)]));
-    assert_eq!(result.error_code, 0);
-}
-
-fn ids(raw: &[i32]) -> Vec<BrokerId> {
-    raw.iter().map(|id| BrokerId(*id)).collect()
-}
+use dohle_protocol::id::ProducerId;
+use dohle_protocol::messages::broker_registration::{Feature, Listener};
 
 #[test]
 fn a_cluster_is_named_once() {
@@ -38,20 +23,75 @@ fn a_cluster_is_named_once() {
 }
 
 #[test]
-fn a_broker_of_another_cluster_is_refused() {
-    let mut cluster = Cluster::of(0);
-    let registration = BrokerRegistration {
-        broker_id: BrokerId(1),
-        incarnation_id: Uuid::from_u128(1),
-        cluster_id: "another".to_owned(),
-        endpoints: Vec::new(),
-        rack: None,
+fn c2_a_registration_that_cannot_be_is_refused() {
+    let feature = |min, max| Feature {
+        name: METADATA_FEATURE.to_owned(),
+        min_supported_version: min,
+        max_supported_version: max,
+        ..Default::default()
     };
-    let reply = cluster.ask(ControllerRequest::RegisterBroker(registration));
-    let message = format!("Expected cluster ID {CLUSTER}, but got cluster ID another");
+    let table = [
+        (
+            BrokerRegistrationRequest {
+                cluster_id: "another".to_owned(),
+                ..registration(1, 1)
+            },
+            ErrorCode::InconsistentClusterId,
+            format!("Expected cluster ID {CLUSTER}, but got cluster ID another"),
+        ),
+        (registration(-1, 1), ErrorCode::InvalidRegistration, "-1 is no broker id".to_owned()),
+        (
+            BrokerRegistrationRequest {
+                is_migrating_zk_broker: true,
+                ..registration(1, 1)
+            },
+            ErrorCode::BrokerIdNotRegistered,
+            "Controller does not support registering ZK brokers.".to_owned(),
+        ),
+        (
+            BrokerRegistrationRequest {
+                features: vec![feature(2, 3)],
+                ..registration(1, 1)
+            },
+            ErrorCode::UnsupportedVersion,
+            "Unable to register because the broker does not support finalized version 1 of dohle.metadata. The broker wants a version \
+             between 2 and 3, inclusive."
+                .to_owned(),
+        ),
+    ];
+    for (request, code, message) in table {
+        let mut cluster = Cluster::of(0);
+        assert_eq!(cluster.register_with(request), Err(Refusal::new(code, message)));
+        assert!(cluster.image.brokers().is_empty());
+    }
+    let known = BrokerRegistrationRequest {
+        features: vec![feature(1, 3)],
+        ..registration(1, 1)
+    };
+    Cluster::of(0).register_with(known).unwrap();
+}
+
+#[test]
+fn a_registration_says_where_the_broker_is() {
+    let mut cluster = Cluster::of(0);
+    let listener = Listener {
+        name: "REPLICATION".to_owned(),
+        host: "b1".to_owned(),
+        port: 9093,
+        security_protocol: 1,
+        ..Default::default()
+    };
+    let request = BrokerRegistrationRequest {
+        listeners: vec![listener],
+        rack: Some("r".to_owned()),
+        ..registration(1, 1)
+    };
+    cluster.register_with(request).unwrap();
+    let broker = cluster.image.broker(BrokerId(1)).unwrap();
+    let endpoint = broker.endpoint("REPLICATION").unwrap();
     assert_eq!(
-        reply,
-        ControllerReply::RegisterBroker(Err(Refusal::new(ErrorCode::InconsistentClusterId, message)))
+        (&*endpoint.host, endpoint.port, endpoint.security_protocol, broker.rack.as_deref()),
+        ("b1", 9093, 1, Some("r"))
     );
 }
 
@@ -92,6 +132,7 @@ fn a_single_node_that_stops_in_order_leads_again_in_the_same_epoch() {
     assert_eq!(
         state,
         BrokerState {
+            caught_up: true,
             fenced: true,
             in_controlled_shutdown: false,
             should_shut_down: true
@@ -99,10 +140,10 @@ fn a_single_node_that_stops_in_order_leads_again_in_the_same_epoch() {
     );
     cluster.soft = Soft::default();
     let log = cluster.log.len();
-    let epoch = cluster.register(1, 999).unwrap();
+    let epoch = cluster.register_again(1, 999, epoch).unwrap();
     assert!(!cluster.beat(1, epoch, false, false).unwrap().fenced);
     assert_eq!(
-        (partition(&cluster, "t").leader, partition(&cluster, "t").leader_epoch.0),
+        (cluster.partition("t").leader, cluster.partition("t").leader_epoch.0),
         (BrokerId(1), 0)
     );
     assert_eq!(cluster.log.len() - log, 2, "a restart must not write a record for each partition");
@@ -114,9 +155,9 @@ fn a_single_node_that_crashed_leads_again_in_a_new_epoch() {
     cluster.topic("t", 1, 1);
     cluster.soft = Soft::default();
     let epoch = cluster.register(1, 999).unwrap();
-    assert_eq!(partition(&cluster, "t").leader, BrokerId::NONE);
+    assert_eq!(cluster.partition("t").leader, BrokerId::NONE);
     cluster.beat(1, epoch, false, false).unwrap();
-    let partition = partition(&cluster, "t");
+    let partition = cluster.partition("t");
     assert_eq!(
         (partition.leader, partition.leader_epoch.0, &partition.isr),
         (BrokerId(1), 2, &ids(&[1]))
@@ -126,7 +167,7 @@ fn a_single_node_that_crashed_leads_again_in_a_new_epoch() {
 #[test]
 fn a_silent_broker_is_fenced_and_an_in_sync_replica_takes_over() {
     let mut cluster = Cluster::of(3);
-    on_replicas(&mut cluster, &[2, 3, 1]);
+    cluster.on_replicas(&[2, 3, 1]);
     for _ in 0..4 {
         cluster.now_ms += 3_000;
         for id in [1, 3] {
@@ -136,7 +177,7 @@ fn a_silent_broker_is_fenced_and_an_in_sync_replica_takes_over() {
         cluster.ask(ControllerRequest::FenceSilentBrokers);
     }
     assert!(cluster.image.broker(BrokerId(2)).unwrap().fenced);
-    let taken_over = partition(&cluster, "t").clone();
+    let taken_over = cluster.partition("t").clone();
     assert_eq!(
         (taken_over.leader, taken_over.leader_epoch.0, taken_over.isr),
         (BrokerId(3), 1, ids(&[3, 1]))
@@ -145,7 +186,7 @@ fn a_silent_broker_is_fenced_and_an_in_sync_replica_takes_over() {
     let epoch = cluster.epoch(2);
     cluster.beat(2, epoch, false, false).unwrap();
     assert_eq!(
-        partition(&cluster, "t").leader,
+        cluster.partition("t").leader,
         BrokerId(3),
         "who is back leads nothing that others lead"
     );
@@ -156,7 +197,7 @@ fn a_controller_that_slept_blames_nobody() {
     let mut cluster = Cluster::of(2);
     cluster.now_ms += 3_600_000;
     assert_eq!(cluster.decide(ControllerRequest::FenceSilentBrokers).records, []);
-    cluster.now_ms += 9_000;
+    cluster.now_ms += 3_000;
     assert_eq!(cluster.decide(ControllerRequest::FenceSilentBrokers).records, []);
     cluster.now_ms += 1;
     assert_eq!(cluster.decide(ControllerRequest::FenceSilentBrokers).records.len(), 2);
@@ -165,65 +206,33 @@ fn a_controller_that_slept_blames_nobody() {
 #[test]
 fn the_last_in_sync_replica_stays_in_sync_and_leads_when_it_is_back() {
     let mut cluster = Cluster::of(2);
-    on_replicas(&mut cluster, &[1, 2]);
+    cluster.on_replicas(&[1, 2]);
     for id in [1, 2] {
         let epoch = cluster.epoch(id);
         cluster.beat(id, epoch, true, false).unwrap();
     }
     assert_eq!(
-        (partition(&cluster, "t").leader, &partition(&cluster, "t").isr),
+        (cluster.partition("t").leader, &cluster.partition("t").isr),
         (BrokerId::NONE, &ids(&[2]))
     );
     let epoch = cluster.epoch(1);
     cluster.beat(1, epoch, false, false).unwrap();
-    assert_eq!(partition(&cluster, "t").leader, BrokerId::NONE, "who was not in sync does not lead");
+    assert_eq!(cluster.partition("t").leader, BrokerId::NONE, "who was not in sync does not lead");
     let epoch = cluster.epoch(2);
     cluster.beat(2, epoch, false, false).unwrap();
     assert_eq!(
-        (partition(&cluster, "t").leader, partition(&cluster, "t").leader_epoch.0),
+        (cluster.partition("t").leader, cluster.partition("t").leader_epoch.0),
         (BrokerId(2), 3)
-    );
-}
-
-#[test]
-fn a_broker_hands_over_before_it_stops() {
-    let mut cluster = Cluster::of(2);
-    on_replicas(&mut cluster, &[1, 2]);
-    let epoch = cluster.epoch(1);
-    let state = cluster.beat(1, epoch, false, true).unwrap();
-    assert_eq!(
-        state,
-        BrokerState {
-            fenced: false,
-            in_controlled_shutdown: true,
-            should_shut_down: false
-        }
-    );
-    assert_eq!(
-        (partition(&cluster, "t").leader, &partition(&cluster, "t").isr),
-        (BrokerId(2), &ids(&[2]))
-    );
-    let result = cluster.create(topic("u", 1, 1));
-    assert_eq!(result.error_code, 0);
-    assert_eq!(partition(&cluster, "u").leader, BrokerId(2), "nothing new on a broker that goes");
-    let state = cluster.beat(1, epoch, false, true).unwrap();
-    assert_eq!(
-        state,
-        BrokerState {
-            fenced: true,
-            in_controlled_shutdown: true,
-            should_shut_down: true
-        }
     );
 }
 
 #[test]
 fn a_follower_that_is_fenced_leaves_the_leader_and_its_epoch() {
     let mut cluster = Cluster::of(2);
-    on_replicas(&mut cluster, &[1, 2]);
+    cluster.on_replicas(&[1, 2]);
     let epoch = cluster.epoch(2);
     cluster.beat(2, epoch, true, false).unwrap();
-    let partition = partition(&cluster, "t");
+    let partition = cluster.partition("t");
     assert_eq!(
         (partition.leader, partition.leader_epoch.0, partition.partition_epoch),
         (BrokerId(1), 0, 1)
@@ -234,13 +243,14 @@ fn a_follower_that_is_fenced_leaves_the_leader_and_its_epoch() {
 #[test]
 fn producer_ids_are_given_away_once() {
     let mut cluster = Cluster::of(1);
-    let request = ProducerIdsRequest {
-        broker_id: BrokerId(1),
+    let request = AllocateProducerIdsRequest {
+        broker_id: 1,
         broker_epoch: cluster.epoch(1),
+        ..Default::default()
     };
     let mut firsts = Vec::new();
     for _ in 0..3 {
-        let reply = cluster.ask(ControllerRequest::AllocateProducerIds(request));
+        let reply = cluster.ask(ControllerRequest::AllocateProducerIds(request.clone()));
         let ControllerReply::AllocateProducerIds(Ok(block)) = reply else {
             panic!("{reply:?}")
         };
@@ -250,9 +260,9 @@ fn producer_ids_are_given_away_once() {
     }
     assert_eq!(firsts, [0, 1000, 2000]);
 
-    let stale = ProducerIdsRequest {
+    let stale = AllocateProducerIdsRequest {
         broker_epoch: request.broker_epoch - 1,
-        ..request
+        ..request.clone()
     };
     let ControllerReply::AllocateProducerIds(Err(refusal)) = cluster.ask(ControllerRequest::AllocateProducerIds(stale)) else {
         panic!()
@@ -265,7 +275,7 @@ fn producer_ids_are_given_away_once() {
         ..Default::default()
     };
     cluster.image.apply(&exhausted.into());
-    let ControllerReply::AllocateProducerIds(Err(refusal)) = cluster.ask(ControllerRequest::AllocateProducerIds(request)) else {
+    let ControllerReply::AllocateProducerIds(Err(refusal)) = cluster.ask(ControllerRequest::AllocateProducerIds(request.clone())) else {
         panic!()
     };
     assert_eq!(refusal.code, ErrorCode::UnknownServerError);

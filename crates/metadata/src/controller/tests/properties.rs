@@ -1,7 +1,6 @@
 //! Whatever is asked: nothing panics, the same is decided twice, and the log alone makes the image again.
 
 use super::*;
-use crate::controller::producer_ids::ProducerIdsRequest;
 use crate::delta::Delta;
 use dohle_protocol::messages::create_partitions::{CreatePartitionsAssignment, CreatePartitionsTopic};
 use dohle_protocol::messages::delete_topics::DeleteTopicState;
@@ -170,28 +169,21 @@ fn incremental_alter_configs() -> impl Strategy<Value = ControllerRequest> {
 }
 
 fn of_broker() -> impl Strategy<Value = ControllerRequest> {
-    let register = (broker(), 0u128..3).prop_map(|(id, incarnation)| {
-        ControllerRequest::RegisterBroker(BrokerRegistration {
-            broker_id: BrokerId(id),
-            incarnation_id: Uuid::from_u128(incarnation),
-            cluster_id: CLUSTER.to_owned(),
-            endpoints: Vec::new(),
-            rack: None,
-        })
-    });
+    let register = (broker(), 0u128..3).prop_map(|(id, incarnation)| ControllerRequest::RegisterBroker(registration(id, incarnation)));
     // The epoch is put right before the request is made.
     let heartbeat = (broker(), any::<bool>(), any::<bool>()).prop_map(|(id, want_fence, want_shut_down)| {
-        ControllerRequest::BrokerHeartbeat(BrokerHeartbeat {
-            broker_id: BrokerId(id),
-            broker_epoch: 0,
+        ControllerRequest::BrokerHeartbeat(BrokerHeartbeatRequest {
+            broker_id: id,
+            current_metadata_offset: i64::MAX - 1,
             want_fence,
             want_shut_down,
+            ..Default::default()
         })
     });
     let allocate = broker().prop_map(|id| {
-        ControllerRequest::AllocateProducerIds(ProducerIdsRequest {
-            broker_id: BrokerId(id),
-            broker_epoch: 0,
+        ControllerRequest::AllocateProducerIds(AllocateProducerIdsRequest {
+            broker_id: id,
+            ..Default::default()
         })
     });
     prop_oneof![2 => register, 4 => heartbeat, 1 => allocate, 1 => Just(ControllerRequest::FenceSilentBrokers)]
@@ -209,7 +201,7 @@ fn request() -> impl Strategy<Value = ControllerRequest> {
 }
 
 fn with_current_epoch(image: &ClusterImage, mut request: ControllerRequest) -> ControllerRequest {
-    let epoch_of = |id: BrokerId| image.broker(id).map_or(0, |broker| broker.epoch);
+    let epoch_of = |id: i32| image.broker(BrokerId(id)).map_or(0, |broker| broker.epoch);
     match &mut request {
         ControllerRequest::BrokerHeartbeat(heartbeat) => heartbeat.broker_epoch = epoch_of(heartbeat.broker_id),
         ControllerRequest::AllocateProducerIds(allocate) => allocate.broker_epoch = epoch_of(allocate.broker_id),
@@ -245,6 +237,7 @@ proptest! {
             cluster.now_ms += passed_ms;
             let request = with_current_epoch(&cluster.image, request);
             let (before, mut soft) = (cluster.image.clone(), cluster.soft.clone());
+            soft.reached(Offset(cluster.offset()));
             let decision = cluster.decide(request.clone());
             let again = cluster.controller.decide(&before, &mut soft, cluster.now_ms, cluster.seed, request);
             prop_assert_eq!(&decision, &again);
