@@ -1,8 +1,12 @@
 //! Records to bytes and back.
 
-use super::*;
+use dohle_protocol::id::BrokerId;
 use dohle_protocol::wire::TaggedFields;
 use uuid::Uuid;
+
+use super::*;
+use crate::image::ClusterImage;
+use crate::image::topics::PartitionImage;
 
 const AN_ID: Uuid = Uuid::from_u128(0x0102_0304_0506_0708_090a_0b0c_0d0e_0f10);
 
@@ -176,4 +180,55 @@ fn damaged_records_are_errors() {
             "{record:?}"
         );
     }
+}
+
+/// The metadata log of a node of an earlier release, record by record, in hexadecimal: two topics were created, one deleted, configurations
+/// altered, producer ids given away, and the node was stopped in order.
+const LOG_OF_VERSION_0: &str = include_str!("../../testdata/log-of-version-0.hex");
+
+fn from_hex(line: &str) -> Bytes {
+    let digits: Vec<u8> = line.bytes().map(|digit| (digit as char).to_digit(16).unwrap() as u8).collect();
+    digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
+}
+
+#[test]
+fn a_log_of_an_earlier_release_is_read() {
+    let records: Vec<MetadataRecord> = LOG_OF_VERSION_0
+        .lines()
+        .map(|line| MetadataRecord::decode(&from_hex(line)).unwrap())
+        .collect();
+    assert_eq!(records.len(), 15);
+    let image = ClusterImage::from_records(&records);
+    assert_eq!(image.cluster_id(), Some("qkQ4HoKZQcmCg0R-yR_fXw"));
+    let names: Vec<&str> = image.topics().iter().map(|topic| &*topic.name).collect();
+    assert_eq!(names, ["orders"]);
+    let one = vec![BrokerId(1)];
+    let partition = PartitionImage {
+        replicas: one.clone(),
+        isr: one,
+        leader: BrokerId(1),
+        ..PartitionImage::default()
+    };
+    let orders = image.topic("orders").unwrap();
+    assert!(orders.partitions.values().eq([&partition, &partition]));
+    assert_eq!(image.topic_config("orders").len(), 2);
+    assert_eq!(image.configs().broker(None)["log.retention.ms"], "5000");
+    let broker = image.broker(BrokerId(1)).unwrap();
+    assert!(broker.fenced && broker.endpoint("PLAINTEXT").is_some_and(|endpoint| endpoint.port == 39092));
+    assert_eq!(image.next_producer_id().0, 1000);
+    assert_eq!(ClusterImage::from_records(&image.to_records()), image);
+}
+
+#[test]
+fn a_change_of_a_partition_of_version_0_says_nothing_of_what_came_later() {
+    let id = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
+    let bytes = [&[5, 0][..], &id, &[0, 0, 0, 2, 2, 0, 5, 2, 0, 0, 0, 3, 1, 4, 0, 0, 0, 3]].concat();
+    let change = PartitionChangeRecord {
+        topic_id: Uuid::from_u128(1),
+        partition_index: 2,
+        isr: Some(vec![3]),
+        leader: 3,
+        ..Default::default()
+    };
+    assert_eq!(MetadataRecord::decode(&Bytes::from(bytes)), Ok(change.into()));
 }

@@ -11,8 +11,8 @@ use dohle_protocol::messages::alter_partition_reassignments::{ReassignablePartit
 use dohle_protocol::messages::delete_topics::DeleteTopicState;
 use dohle_protocol::messages::elect_leaders::TopicPartitions;
 
-const SEEDS: u64 = 3000;
-const STEPS: usize = 60;
+const SEEDS: u64 = 2000;
+const STEPS: usize = 50;
 
 type PartitionKey = (TopicId, i32);
 
