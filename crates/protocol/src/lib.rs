@@ -23,6 +23,7 @@ pub mod limits;
 pub mod message;
 pub mod messages;
 pub mod record;
+mod record_shape;
 pub mod record_walk;
 pub mod wire;
 mod zigzag;

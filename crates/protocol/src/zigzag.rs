@@ -70,6 +70,18 @@ fn take_short(input: &mut &[u8]) -> Option<i64> {
     }
 }
 
+/// The number at the front of `word` and the bytes that it takes, if it is not negative and these are one or two.
+#[inline(always)]
+pub(crate) fn short_length(word: u64) -> Option<(usize, usize)> {
+    if word & 0x81 == 0 {
+        Some(((word & 0x7f) as usize >> 1, 1))
+    } else if word & 0x8081 == 0x80 {
+        Some((((word & 0x7f) | (word >> 1 & 0x3f80)) as usize >> 1, 2))
+    } else {
+        None
+    }
+}
+
 #[cold]
 fn take_long(input: &mut &[u8], bytes_max: usize) -> Option<i64> {
     let mut value = 0u64;
