@@ -1,5 +1,7 @@
 //! From a time to an offset.
 
+use std::cmp::Reverse;
+
 use dohle_protocol::batch::{RecordBatch, TimestampType};
 use dohle_protocol::id::{LeaderEpoch, Offset};
 use dohle_protocol::record::DecodeLimits;
@@ -37,20 +39,46 @@ impl ReadView {
 
     /// The first of the records with the latest timestamp below `bound`.
     pub fn max_timestamp_offset(&self, bound: Offset) -> Result<Option<TimestampOffset>, ReadError> {
-        let mut best: Option<(i64, Offset, &Segment)> = None;
+        let mut candidates: Vec<(i64, Offset, &Segment)> = Vec::new();
         for segment in self.segments.iter() {
-            if let Some((timestamp, offset)) = segment.newest()?
-                && offset >= self.log_start
-                && best.is_none_or(|(newest, ..)| timestamp > newest)
-            {
-                best = Some((timestamp, offset, segment));
+            if let Some((timestamp, offset)) = segment.newest()? {
+                candidates.push((timestamp, offset, segment));
             }
         }
-        let Some((timestamp, offset, segment)) = best else {
-            return Ok(None);
-        };
-        let found = first_in_batch(segment, offset, timestamp, self.log_start).map_err(|error| ReadError::from_scan(error, offset))?;
-        Ok(found.filter(|found| found.offset < bound))
+        candidates.sort_by_key(|(timestamp, ..)| Reverse(*timestamp));
+        let mut best: Option<TimestampOffset> = None;
+        for (timestamp, offset, segment) in candidates {
+            if best.is_some_and(|best| best.timestamp >= timestamp) {
+                break;
+            }
+            let found = self
+                .newest_in(segment, timestamp, offset)
+                .map_err(|error| ReadError::from_scan(error, offset))?;
+            best = best.into_iter().chain(found).reduce(|best, found| if found.timestamp > best.timestamp { found } else { best });
+        }
+        Ok(best.filter(|found| found.offset < bound))
+    }
+
+    /// `timestamp` is the newest of the segment, in the batch with `offset`. That batch may have been emptied by compaction, or be below the log
+    /// start: then the others have to be looked through.
+    fn newest_in(&self, segment: &Segment, timestamp: i64, offset: Offset) -> Result<Option<TimestampOffset>, ScanError> {
+        if let Some(found) = first_in_batch(segment, offset, timestamp, self.log_start)? {
+            return Ok(Some(found));
+        }
+        let mut newest: Option<(i64, Offset)> = None;
+        let mut scan = segment.scan();
+        while let Some((_, header)) = scan.next_header()? {
+            if header.record_count > 0
+                && header.base_offset >= self.log_start
+                && newest.is_none_or(|(newest, _)| header.max_timestamp > newest)
+            {
+                newest = Some((header.max_timestamp, header.last_offset()));
+            }
+        }
+        match newest {
+            Some((timestamp, offset)) => first_in_batch(segment, offset, timestamp, self.log_start),
+            None => Ok(None),
+        }
     }
 
     fn search_segment(&self, segment: &Segment, timestamp: i64) -> Result<Option<TimestampOffset>, ScanError> {

@@ -441,6 +441,85 @@ fn truncation_deletion_and_a_request_to_stop_end_a_round_without_a_trace() {
     }
 }
 
+/// Does something to the log just before the round locks it for the given time.
+struct Before<'a> {
+    log: &'a parking_lot::Mutex<dohle_storage::PartitionLog>,
+    /// How often it is locked until then.
+    left: std::cell::Cell<usize>,
+    change: fn(&mut dohle_storage::PartitionLog),
+}
+
+impl SharedLog for Before<'_> {
+    fn with_log<T>(&self, use_log: impl FnOnce(&mut dohle_storage::PartitionLog) -> T) -> T {
+        let mut log = self.log.lock();
+        if self.left.replace(self.left.get().wrapping_sub(1)) == 0 {
+            (self.change)(&mut log);
+        }
+        use_log(&mut log)
+    }
+}
+
+#[test]
+fn a_log_that_is_cut_and_written_anew_at_any_moment_of_a_round_is_not_clean_and_keeps_no_swap() {
+    // The first time, it is locked to begin.
+    for moment in 1.. {
+        let disk = FaultyDisk::new();
+        dohle_storage::Disk::create_dir(&disk, std::path::Path::new("data")).unwrap();
+        dohle_storage::Disk::sync_dir(&disk, std::path::Path::new("")).unwrap();
+        let log = new_shared(&disk, compacted());
+        for value in 0..20 {
+            put(&log, "a", &value.to_string());
+        }
+        close_segment(&log);
+        sync(&log);
+        let cut = Before {
+            log: &log,
+            left: std::cell::Cell::new(moment),
+            change: |log| {
+                log.truncate_to(Offset(3)).unwrap();
+                for _ in 0..20 {
+                    append(log, keyed(&[("b", Some("x"))]));
+                }
+            },
+        };
+        let cleaned = try_clean(&cut, NOW_MS, LIMITS);
+        if cut.left.get() < usize::MAX / 2 {
+            assert!(moment > 3, "the round locks the log at the beginning, twice per swap, and at the end");
+            assert!(cleaned.unwrap().is_ok());
+            break;
+        }
+        let cleaned_to = log.lock().cleaned_to();
+        assert!(cleaned_to.is_none_or(|to| to <= Offset(3)), "moment {moment}: {cleaned_to:?}");
+        for seed in 0..3 {
+            assert_eq!(files(&disk.crash(seed), ".log.swap"), [""; 0], "moment {moment}, power cut {seed}");
+        }
+    }
+}
+
+#[test]
+fn the_newest_record_is_found_beside_an_emptied_batch_that_is_newer() {
+    let disk = FaultyDisk::new();
+    let log = new_shared(&disk, compacted());
+    let at = |mut builder: RecordBatchBuilder, key: &str, timestamp: i64| {
+        builder.append(timestamp, Some(key.as_bytes()), Some(b"x"), &[]);
+        builder.build()
+    };
+    let produced = RecordBatchBuilder::new().producer(ProducerId(7), ProducerEpoch(0), 0);
+    append(&mut log.lock(), at(RecordBatchBuilder::new(), "b", NOW_MS - 30)); // 0
+    append(&mut log.lock(), at(RecordBatchBuilder::new(), "c", NOW_MS - 20)); // 1
+    append(&mut log.lock(), at(produced, "a", NOW_MS)); // 2
+    append(&mut log.lock(), at(RecordBatchBuilder::new(), "a", NOW_MS - 40)); // 3
+    clean_all(&log, NOW_MS);
+    assert_eq!(headers(&log)[2].record_count, 0, "the batch of the producer stays, empty");
+    let newest = |log: &parking_lot::Mutex<dohle_storage::PartitionLog>| {
+        let found = log.lock().read_view().max_timestamp_offset(Offset(100)).unwrap();
+        found.map(|found| (found.offset.0, found.timestamp))
+    };
+    assert_eq!(newest(&log), Some((1, NOW_MS - 20)));
+    log.lock().delete_records_before(Offset(2));
+    assert_eq!(newest(&log), Some((3, NOW_MS - 40)), "nor is what has been deleted");
+}
+
 #[test]
 fn only_one_round_of_a_log_runs_at_a_time() {
     let disk = FaultyDisk::new();

@@ -125,11 +125,15 @@ impl Cleaning {
             written: Cell::default(),
             unreported: Cell::default(),
         };
-        let done = self.clean(log, limits, &meter);
-        if let Ok(stats) = &done {
-            log.with_log(|log| log.cleaning.cleaned_to = Some(stats.cleaned_to.min(log.log_end)));
-        }
-        done
+        let stats = self.clean(log, limits, &meter)?;
+        log.with_log(|log| {
+            // Cut and written anew meanwhile, the log is not clean up to there.
+            if self.stop.load(Ordering::Acquire) {
+                return Err(CleanError::Stopped);
+            }
+            log.cleaning.cleaned_to = Some(stats.cleaned_to);
+            Ok(stats)
+        })
     }
 
     fn clean<C: CleanerControl>(

@@ -114,7 +114,10 @@ impl PartitionLog {
             .rename(&name(file_name::SWAP), &name(file_name::CLEANED))
             .map_err(|source| self.torn_by("taking back a swap of", source))?;
         discard(&*self.disk, &self.dir, base_offset);
-        Ok(())
+        // Otherwise a crash might bring the `.swap` back, and the next start would put it in the place of what is written from now on.
+        self.disk
+            .sync_dir(&self.dir)
+            .map_err(|source| self.torn_by("syncing", source))
     }
 
     fn torn_by(&mut self, action: &'static str, source: io::Error) -> LogError {
