@@ -35,6 +35,14 @@ pub struct PartitionDelta {
     pub now: PartitionImage,
 }
 
+impl PartitionDelta {
+    /// Whether committed records may be missing from here on: the leader was elected uncleanly, or the last replica in sync was restarted
+    /// after a crash.
+    pub fn may_have_lost_records(&self) -> bool {
+        self.now.recovering && self.before.as_ref().is_some_and(|before| !before.recovering)
+    }
+}
+
 impl Delta {
     pub fn between(before: &ClusterImage, now: &ClusterImage) -> Delta {
         let mut delta = Delta {

@@ -103,6 +103,10 @@ fn change_partitions(broker: &BrokerState, image: &ClusterImage, assignments: &A
     let of = |partitions: &[&PartitionDelta]| {
         assignments.of_partitions(topic, partitions.iter().map(|partition| (partition.index, &partition.now)))
     };
+    for partition in changed.iter().filter(|partition| partition.may_have_lost_records()) {
+        let (name, index) = (&partition.topic, partition.index);
+        tracing::warn!("{name}-{index}: acknowledged records may be missing: no replica is left that holds all of them for sure");
+    }
     if !added.is_empty() {
         broker.replicas.add(&of(&added));
     }

@@ -127,7 +127,7 @@ topic_keys! {
     "Age at which a segment is followed by a new one even if it is not full.";
     "strict.validation", ConfigKind::Boolean, "true", ["log.strict.validation"], Support::ActedOn,
     "Whether each record of a batch is looked at before the batch is stored, for which it is uncompressed (no key of Kafka's, which always does). If not, only the header and the checksum are checked, and records that are not well-formed are met by those who read them.";
-    "unclean.leader.election.enable", ConfigKind::Boolean, "false", ["unclean.leader.election.enable"], ONE_REPLICA,
+    "unclean.leader.election.enable", ConfigKind::Boolean, "false", ["unclean.leader.election.enable"], Support::ActedOn,
     "Whether a replica that was not in sync may lead if no other is left, at the price of lost records.";
 }
 

@@ -2,6 +2,7 @@
 
 use super::alter_partition::propose;
 use super::*;
+use crate::delta::Delta;
 use dohle_protocol::messages::elect_leaders::TopicPartitions;
 
 const PREFERRED: i8 = 0;
@@ -67,12 +68,13 @@ fn an_unclean_election_is_held_only_where_nobody_leads_and_is_told() {
     cluster.alive(3);
     assert_eq!(cluster.led("t"), (-1, vec![1]));
     assert_eq!(elect_one(&mut cluster, PREFERRED), ErrorCode::PreferredLeaderNotAvailable);
+    let before = cluster.image.clone();
     assert_eq!(elect_one(&mut cluster, UNCLEAN), ErrorCode::None);
     assert_eq!((cluster.led("t"), cluster.partition("t").recovering), ((3, vec![3]), true));
-    let Some(MetadataRecord::PartitionChange(record)) = cluster.log.last() else {
-        panic!("{:?}", cluster.log.last())
-    };
-    assert_eq!(record.leader_recovery_state, 1);
+    assert!(Delta::between(&before, &cluster.image).partitions[0].may_have_lost_records());
+    let before = cluster.image.clone();
+    propose(&mut cluster, &[3]).unwrap();
+    assert!(!Delta::between(&before, &cluster.image).partitions[0].may_have_lost_records());
 }
 
 #[test]
