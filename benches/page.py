@@ -38,7 +38,9 @@ class Page:
         self.many = Table(
             "many",
             "Start, memory, many partitions, overload",
-            "Kafka is asked for 1,000 partitions; it refuses to create 10,000 with one request. What the base is, each measure says.",
+            "Kafka is asked for 1,000 partitions; it refuses to create 10,000 with one request. Overload (P15): 400 connections write requests of 256 KiB "
+            "without ever waiting for an answer, so that the sockets are always full, and 100 ask for 16 MiB at once and take 160 KiB/s. Configured are "
+            "64 MiB for requests, 256 MiB for answers and 64 MiB for the ends of logs, beside what an idle node takes. What the base is, each measure says.",
         )
         self.alone = Table("alone", "Groups, and what else has no peer here", "Dohle alone.")
         self.tables = [self.beside, self.synced, self.against, self.many, self.alone]

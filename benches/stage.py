@@ -45,7 +45,10 @@ def warm_kafka(folder):
         for _ in range(2):
             produce(peer, topic, size)
             consume(peer, topic, size)
-        load("requests", "--bootstrap-server", peer.address, "--topic", topic, "--depth", 8)
+        # Many small batches, which is what Apache's own tools send.
+        produce(peer, topic, size, batch_size=16 * KIB)
+        for depth in (1, 8):
+            load("requests", "--bootstrap-server", peer.address, "--topic", topic, "--depth", depth, "--seconds", 3)
         produce(peer, topic, size, "--text", records=RECORDS[size] // 2, compression_codec="lz4")
         produce(peer, topic, size, "--text", records=RECORDS[size] // 2, compression_codec="zstd")
         peer.delete(topic)

@@ -1,6 +1,7 @@
 """What was measured, as tables: medians with minimum and maximum, ratios, and whether the goals are met."""
 
 import math
+import re
 
 from plot import ratios
 
@@ -81,6 +82,10 @@ def number(value):
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
+def factor(value):
+    return "" if value is None else f"{value:.2f}" if value >= 0.1 else f"{value:.2g}"
+
+
 class Table:
     def __init__(self, name, title, text):
         self.name, self.title, self.text = name, title, text
@@ -91,14 +96,18 @@ class Table:
         print(f"{measure}: {({name: row.cell(name) for name in row.values})} {unit}; {row.goal_text()} {row.verdict()}", flush=True)
         self.rows.append(row)
 
+    def in_order(self):
+        """By the number of the measure, P2 before P10; what has none comes last."""
+        return sorted(self.rows, key=lambda row: int((re.match(r"P(\d+)", row.measure) or [0, 99])[1]))
+
     def markdown(self):
         columns = [name for name in COLUMNS if any(name in row.values for row in self.rows)]
         others = [name for name in OTHERS if name in columns]
         head = ["measure", "unit", *(COLUMNS[name] for name in columns), *(f"Dohle / {COLUMNS[name]}" for name in others), "goal", "met"]
         lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
-        for row in self.rows:
+        for row in self.in_order():
             measured = [row.cell(name) for name in columns]
-            compared = [f"{row.ratio(name):.2f}" if row.ratio(name) is not None else "" for name in others]
+            compared = [factor(row.ratio(name)) for name in others]
             more = " (more is better)" if row.more_is_better else ""
             cells = [row.measure + more, row.unit, *measured, *compared, row.goal_text(), row.verdict()]
             lines.append("| " + " | ".join(cells) + " |")
@@ -107,5 +116,5 @@ class Table:
 
     def plot(self):
         """One bar for each row with goals: the goal that is met least."""
-        bars = [(row.measure, max(row.shares)) for row in self.rows if row.goals and None not in row.shares]
+        bars = [(row.measure, max(row.shares)) for row in self.in_order() if row.goals and None not in row.shares]
         return ratios(f"{self.title}: share of what the goal allows", bars)
