@@ -18,6 +18,8 @@ pub struct GroupConfig {
     pub groups_max: usize,
     /// Committed offsets of this shard, of all its groups together.
     pub offsets_max: usize,
+    /// What the members of this shard, of all its groups together, take in memory. What the log has of them comes on top, and is less.
+    pub member_bytes_max: usize,
 }
 
 impl Default for GroupConfig {
@@ -33,6 +35,7 @@ impl Default for GroupConfig {
             record_bytes_max: 1_048_588,
             groups_max: 10_000,
             offsets_max: 200_000,
+            member_bytes_max: 128 << 20,
         }
     }
 }

@@ -11,6 +11,7 @@ use dohle_protocol::wire::Decoder;
 use dohle_protocol::{Message, coordinator_records};
 
 use crate::hard::HardGroup;
+use crate::limits;
 use crate::mutant::{Mutant, mutant_is};
 
 mod completion;
@@ -84,6 +85,8 @@ pub(crate) struct Group {
     pub(crate) unsynced: BTreeSet<String>,
     /// Set in PreparingRebalance, if the group was empty before.
     pub(crate) initial_delay: Option<InitialDelay>,
+    /// What its members cost in memory, as it was counted last.
+    pub(crate) counted_bytes: usize,
 }
 
 impl Group {
@@ -101,6 +104,7 @@ impl Group {
             pending: BTreeSet::new(),
             unsynced: BTreeSet::new(),
             initial_delay: None,
+            counted_bytes: 0,
         }
     }
 
@@ -178,6 +182,17 @@ impl Group {
         } else {
             Err(ErrorCode::UnknownMemberId)
         }
+    }
+
+    /// What its members, and the ids that were handed out, cost in memory.
+    pub(crate) fn bytes(&self) -> usize {
+        let ids = self.members.len() + self.pending.len();
+        ids * self.overhead_bytes() + self.members.values().map(Member::bytes).sum::<usize>()
+    }
+
+    /// Of each member. Its timer names the group, twice.
+    pub(crate) fn overhead_bytes(&self) -> usize {
+        limits::MEMBER_OVERHEAD_BYTES + 2 * self.id.len()
     }
 
     pub(crate) fn joining(&self) -> usize {

@@ -12,6 +12,9 @@ pub const PROTOCOLS_PER_RECORD: usize = 8;
 /// What a protocol costs in memory beside its name and its bytes.
 pub const PROTOCOL_OVERHEAD_BYTES: usize = 64;
 
+/// What a member, or an id that was handed out, costs in memory beside what it has sent: its fields, its id, its places in the maps.
+pub const MEMBER_OVERHEAD_BYTES: usize = 1024;
+
 /// A member id is this much of the client id or the instance id, and a UUID.
 pub const MEMBER_ID_PREFIX_BYTES_MAX: usize = 255;
 

@@ -20,6 +20,8 @@ use crate::timers::{Timer, Timers};
 pub(crate) struct Soft {
     /// Groups with members, or with somebody about to join; all others are as the log has them.
     pub(crate) groups: BTreeMap<String, Group>,
+    /// What their members cost in memory.
+    pub(crate) member_bytes: usize,
     pub(crate) timers: Timers,
     pub(crate) counters: Counters,
 }
@@ -33,13 +35,21 @@ pub(crate) struct Turn<'a> {
 }
 
 impl Turn<'_> {
-    /// Takes a group out of the shard, to be worked on; to be put back by [`Turn::put`].
+    /// Takes a group out of the shard, to be worked on; to be put back by [`Turn::put`], or [`Turn::put_unchanged`].
     pub(crate) fn take(&mut self, id: &str) -> Option<Group> {
         let from_log = || self.hard.groups.get(id).map(|hard| Group::from_log(id, hard));
         self.soft.groups.remove(id).or_else(from_log)
     }
 
-    pub(crate) fn put(&mut self, group: Group) {
+    pub(crate) fn put(&mut self, mut group: Group) {
+        let bytes = group.bytes();
+        self.soft.member_bytes = self.soft.member_bytes - group.counted_bytes + bytes;
+        group.counted_bytes = bytes;
+        self.put_unchanged(group);
+    }
+
+    /// For a group whose members are as they were.
+    pub(crate) fn put_unchanged(&mut self, group: Group) {
         if !group.is_idle() {
             self.soft.groups.insert(group.id.clone(), group);
         }
@@ -52,6 +62,11 @@ impl Turn<'_> {
     pub(crate) fn fits(&self, record: &GroupRecord) -> bool {
         let (key, value) = record.encode();
         key.len() + value.map_or(0, |value| value.len()) <= self.config.record_bytes_max
+    }
+
+    /// Whether the shard has the memory for so many bytes of members of this group. What is there already has its place.
+    pub(crate) fn has_room_for(&self, group: &Group, bytes: usize) -> bool {
+        bytes <= group.counted_bytes || self.soft.member_bytes - group.counted_bytes + bytes <= self.config.member_bytes_max
     }
 
     pub(crate) fn reply(&mut self, token: ReplyToken, response: GroupResponse) {

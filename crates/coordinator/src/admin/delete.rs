@@ -13,7 +13,7 @@ impl Turn<'_> {
         let error = match self.take(id) {
             None => ErrorCode::GroupIdNotFound,
             Some(group) if group.state != GroupState::Empty => {
-                self.put(group);
+                self.put_unchanged(group);
                 ErrorCode::NonEmptyGroup
             }
             Some(mut group) => {
@@ -23,9 +23,10 @@ impl Turn<'_> {
                 }
                 self.delete_all_offsets(id);
                 self.record(GroupRecord::GroupMetadata {
-                    group: group.id,
+                    group: id.to_owned(),
                     value: None,
                 });
+                self.put(group);
                 ErrorCode::None
             }
         };

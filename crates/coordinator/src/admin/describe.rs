@@ -19,7 +19,7 @@ impl Turn<'_> {
         let described = match self.take(&id) {
             Some(group) => {
                 let described = describe(&group);
-                self.put(group);
+                self.put_unchanged(group);
                 described
             }
             None => unknown(id, caller.api_version),

@@ -16,7 +16,7 @@ impl Turn<'_> {
             None => ErrorCode::UnknownMemberId,
             Some(group) => {
                 let error = self.heartbeat_of(&group, request).err().unwrap_or(ErrorCode::None);
-                self.put(group);
+                self.put_unchanged(group);
                 error
             }
         };

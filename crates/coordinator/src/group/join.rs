@@ -68,9 +68,7 @@ impl Turn<'_> {
         if !group.supports(&request.protocol_type, &request.protocols) {
             return Err(ErrorCode::InconsistentGroupProtocol);
         }
-        if !self.has_memory(group, request) {
-            return Err(ErrorCode::MessageTooLarge);
-        }
+        self.check_memory(group, caller, request)?;
         if request.member_id.is_empty() {
             self.join_as_new(group, caller, waiter, fresh_id, request);
             return Ok(());
@@ -100,11 +98,31 @@ impl Turn<'_> {
         }
     }
 
-    fn has_memory(&self, group: &Group, request: &JoinGroupRequest) -> bool {
+    /// The group has a bound, for what its members agree on has to fit into a record; and the shard has one for all its groups.
+    fn check_memory(&self, group: &Group, caller: &Caller, request: &JoinGroupRequest) -> Result<(), ErrorCode> {
+        let instance = request.group_instance_id.as_ref();
+        let replaced = instance
+            .filter(|_| request.member_id.is_empty())
+            .and_then(|instance| group.instances.get(instance));
+        let id = replaced.unwrap_or(&request.member_id);
         let cost = |protocol: &JoinGroupRequestProtocol| protocol.name.len() + protocol.metadata.len() + limits::PROTOCOL_OVERHEAD_BYTES;
-        let others = group.members.values().filter(|member| member.id != request.member_id);
-        let bytes = request.protocols.iter().map(cost).sum::<usize>() + others.map(Member::protocol_bytes).sum::<usize>();
-        bytes <= self.config.record_bytes_max.saturating_mul(limits::PROTOCOLS_PER_RECORD)
+        let offered = request.protocols.iter().map(cost).sum::<usize>();
+        let others = group.members.values().filter(|member| member.id != *id);
+        if offered + others.map(Member::protocol_bytes).sum::<usize>()
+            > self.config.record_bytes_max.saturating_mul(limits::PROTOCOLS_PER_RECORD)
+        {
+            return Err(ErrorCode::MessageTooLarge);
+        }
+        let names = caller.client_id.len() + caller.client_host.len() + instance.map_or(0, String::len);
+        let bytes = match group.members.get(id) {
+            Some(known) => (group.counted_bytes + offered).saturating_sub(known.protocol_bytes()),
+            None => group.counted_bytes + offered + names + group.overhead_bytes(),
+        };
+        if self.has_room_for(group, bytes) {
+            Ok(())
+        } else {
+            Err(ErrorCode::GroupMaxSizeReached)
+        }
     }
 
     fn join_as_new(&mut self, group: &mut Group, caller: &Caller, waiter: Waiter, fresh_id: Uuid, request: &JoinGroupRequest) {

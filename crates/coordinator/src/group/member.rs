@@ -106,6 +106,12 @@ impl Member {
             .sum()
     }
 
+    /// What its texts cost in memory.
+    pub(crate) fn bytes(&self) -> usize {
+        let names = self.client_id.len() + self.client_host.len() + self.instance_id.as_ref().map_or(0, String::len);
+        names + self.protocol_bytes() + self.assignment.len()
+    }
+
     /// It is the coordinator who keeps it waiting. A new member is not excused: it may never have learnt its id.
     pub(crate) fn cannot_expire(&self) -> bool {
         !self.is_new && (self.joining.is_some() || self.syncing.is_some())

@@ -59,7 +59,7 @@ impl Turn<'_> {
         let before = group.state_since_ms;
         group.enter(GroupState::Stable, self.now_ms);
         let record = group.to_record();
-        if self.fits(&record) {
+        if self.fits(&record) && self.has_room_for(group, group.bytes()) {
             self.record(record);
             self.soft.counters.rebalances += 1;
             self.answer_syncs(group, ErrorCode::None);

@@ -38,7 +38,7 @@ impl Turn<'_> {
         {
             self.extend_session(&group.id, member);
         }
-        self.put(group);
+        self.put_unchanged(group);
         result
     }
 

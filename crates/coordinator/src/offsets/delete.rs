@@ -37,7 +37,7 @@ impl Turn<'_> {
             }
             Ok(response)
         };
-        self.put(group);
+        self.put_unchanged(group);
         result
     }
 

@@ -1,10 +1,10 @@
 //! Limits: what happens at each of them, and that nothing grows beyond.
 
-use dohle_coordinator::{GroupConfig, limits};
+use dohle_coordinator::{GroupConfig, GroupRequest, GroupResponse, limits};
 use dohle_protocol::ErrorCode;
 use dohle_protocol::messages::join_group::{JoinGroupRequest, JoinGroupRequestProtocol};
 
-use crate::world::{World, commit, join};
+use crate::world::{World, assign, commit, join, join_as};
 
 #[test]
 fn a_full_group_takes_nobody_else() {
@@ -128,6 +128,97 @@ fn subscriptions_that_no_record_can_hold_are_refused() {
     assert_eq!(world.join_now(9, offer(0, 1_000)).error_code, ErrorCode::MessageTooLarge.code());
     assert!(world.log.is_empty());
     assert_eq!(world.join_now(9, offer(100, 1)).error_code, ErrorCode::MemberIdRequired.code());
+}
+
+/// Asks to join another group.
+fn join_other(world: &mut World, group: &str) -> i16 {
+    let request = JoinGroupRequest {
+        group_id: group.to_owned(),
+        ..join("")
+    };
+    world.join_now(9, request).error_code
+}
+
+const FULL: i16 = 81;
+const ID_REQUIRED: i16 = 79;
+
+#[test]
+fn the_members_of_all_groups_together_have_so_much_memory() {
+    let mut world = World::with(GroupConfig {
+        member_bytes_max: 4_000,
+        ..GroupConfig::default()
+    });
+    let id = world.stable(1).remove(0);
+    for group in ["a", "b"] {
+        assert_eq!(join_other(&mut world, group), ID_REQUIRED);
+    }
+    assert_eq!(join_other(&mut world, "c"), FULL);
+    // Who is there already stays, and may come back with what it had, but with no more.
+    assert_eq!(world.heartbeat(&id, 1), 0);
+    assert_eq!(world.commit(&id, 1), 0);
+    let mut more = join(&id);
+    more.protocols[0].metadata = vec![0; 3_000].into();
+    assert_eq!(world.join_now(9, more).error_code, FULL);
+    let again = world.ask_join(9, join(&id));
+    assert_eq!(world.joined(again).generation_id, 2);
+    // What goes makes room, however it goes.
+    let token = world.ask(2, GroupRequest::DeleteGroup("a".to_owned()));
+    assert!(matches!(world.answer(token), Some(GroupResponse::DeleteGroup(ErrorCode::None))));
+    assert_eq!(join_other(&mut world, "c"), ID_REQUIRED);
+    assert_eq!(join_other(&mut world, "d"), FULL);
+    world.sync_all(std::slice::from_ref(&id));
+    world.sleep(9_000);
+    assert_eq!(world.heartbeat(&id, 2), 0);
+    world.sleep(2_000);
+    for group in ["d", "e"] {
+        assert_eq!(
+            join_other(&mut world, group),
+            ID_REQUIRED,
+            "ids that nobody joined with are forgotten"
+        );
+    }
+    assert_eq!(join_other(&mut world, "f"), FULL);
+    world.restart();
+    assert_eq!(world.heartbeat(&id, 2), 0);
+    for group in ["d", "e"] {
+        assert_eq!(join_other(&mut world, group), ID_REQUIRED);
+    }
+    assert_eq!(join_other(&mut world, "f"), FULL, "members from the log count");
+    assert_eq!(world.leave(&[(&id, None)]).members[0].error_code, 0);
+    assert_eq!(join_other(&mut world, "f"), ID_REQUIRED);
+}
+
+#[test]
+fn a_static_member_comes_back_to_a_full_shard() {
+    let mut world = World::with(GroupConfig {
+        member_bytes_max: 1_300,
+        ..GroupConfig::default()
+    });
+    let token = world.ask_join(9, join_as("one", ""));
+    assert_eq!(world.join_now(9, join_as("two", "")).error_code, FULL);
+    world.gather();
+    let id = world.joined(token).member_id;
+    world.sync_all(&[id]);
+    assert_eq!(world.join_now(9, join_as("one", "")).error_code, 0);
+}
+
+#[test]
+fn assignments_that_the_shard_has_no_memory_for_are_refused() {
+    let mut world = World::with(GroupConfig {
+        member_bytes_max: 3_000,
+        ..GroupConfig::default()
+    });
+    let token = world.ask_join(3, join(""));
+    world.gather();
+    let id = world.joined(token).member_id;
+    let mut large = assign(&id, 1, std::slice::from_ref(&id));
+    large.assignments[0].assignment = vec![0; 3_000].into();
+    let token = world.ask_sync(large);
+    assert_eq!(world.synced(token).error_code, ErrorCode::UnknownServerError.code());
+    assert_eq!(world.state(), "PreparingRebalance");
+    let token = world.ask_join(3, join(&id));
+    assert_eq!(world.joined(token).generation_id, 2);
+    world.sync_all(&[id]);
 }
 
 #[test]
