@@ -27,7 +27,8 @@ fn main() -> Result<()> {
     let times = times.parse()?;
     match step.as_str() {
         "produce-decode" => decode_produce(times),
-        "walk-1000-records" => walk(times),
+        "walk-1000-records" => walk(times, |_| 100),
+        "walk-1000-uneven-records" => walk(times, |number| 75 + number * 37 % 50),
         "append-1-record" => append(times, &batch(1, 100))?,
         "append-1000-records" => append(times, &batch(1000, 100))?,
         "read-on" => read_on(times)?,
@@ -44,9 +45,13 @@ fn measured<T>(step: impl FnOnce() -> T) -> T {
 }
 
 fn batch(records: usize, size: usize) -> Bytes {
-    let value = vec![b'x'; size];
+    batch_of(records, |_| size)
+}
+
+fn batch_of(records: usize, size: impl Fn(usize) -> usize) -> Bytes {
     let mut builder = RecordBatchBuilder::new();
     for number in 0..records {
+        let value = vec![b'x'; size(number)];
         builder.append(NOW_MS + number as i64 / 10, None, Some(&value), &[]);
     }
     builder.build()
@@ -80,8 +85,8 @@ fn decode_produce(times: usize) {
     }
 }
 
-fn walk(times: usize) {
-    let batch = batch(1000, 100);
+fn walk(times: usize, size: impl Fn(usize) -> usize) {
+    let batch = batch_of(1000, size);
     let payload = batch.slice(dohle_protocol::batch::HEADER_BYTES..);
     for _ in 0..times {
         measured(|| RecordWalk::over(black_box(&payload), 1000)).expect("the records are well formed");

@@ -9,6 +9,7 @@ use dohle_protocol::header::{HeaderError, RequestHeader};
 use dohle_protocol::wire::{DecodeError, Decoder};
 use dohle_protocol::{ApiKey, Message, Request, frame, messages};
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
 
 use crate::config::Listener;
 use crate::handlers;
@@ -29,6 +30,8 @@ pub(crate) struct RequestContext {
     pub(crate) connection: Arc<ConnectionInfo>,
     pub(crate) client_id: Option<String>,
     pub(crate) api_version: i16,
+    /// When the request was there.
+    pub(crate) begun: Instant,
     /// Of the whole request.
     pub(crate) request_bytes: usize,
 }
@@ -150,6 +153,7 @@ pub(crate) fn begin(
     broker: &Arc<BrokerState>,
     connection: &Arc<ConnectionInfo>,
     request: Bytes,
+    begun: Instant,
 ) -> Result<(ApiKey, ReplyFuture), RefusedRequest> {
     let request_bytes = request.len();
     let mut decoder = Decoder::new(request);
@@ -159,6 +163,7 @@ pub(crate) fn begin(
         connection: Arc::clone(connection),
         client_id: header.client_id,
         api_version: version,
+        begun,
         request_bytes,
     };
     let Some(api) = APIS.iter().find(|api| api.key == key && key.valid_versions().contains(&version)) else {

@@ -15,6 +15,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use cleaner::{CleanerGauges, CleanerMetrics};
@@ -66,6 +67,8 @@ pub(crate) struct Metrics {
     pub(crate) groups: GroupMetrics,
     pub(crate) cleaner: CleanerMetrics,
     registry: Mutex<Registry>,
+    /// What `requests` and `request_seconds` have of each API, by its code, once it was asked for: every request counts there.
+    answered: Box<[OnceLock<(Counter, Histogram)>]>,
     requests: Family<ApiLabels, Counter>,
     request_seconds: Family<ApiLabels, Histogram>,
     errors: Family<ErrorLabels, Counter>,
@@ -88,6 +91,9 @@ impl Metrics {
             groups: GroupMetrics::default(),
             cleaner: CleanerMetrics::default(),
             registry: Mutex::new(Registry::with_prefix("dohle")),
+            answered: (0..=ApiKey::ALL.iter().map(|api| api.code()).max().unwrap_or_default())
+                .map(|_| OnceLock::new())
+                .collect(),
             requests: Family::default(),
             // 50 microseconds to 26 seconds.
             request_seconds: Family::new_with_constructor(|| Histogram::new(exponential_buckets(50e-6, 2.0, 20))),
@@ -150,9 +156,15 @@ impl Metrics {
     }
 
     pub(crate) fn answered(&self, api: ApiKey, elapsed: Duration) {
-        let labels = ApiLabels { api: api.name() };
-        self.requests.get_or_create(&labels).inc();
-        self.request_seconds.get_or_create(&labels).observe(elapsed.as_secs_f64());
+        let (requests, seconds) = self.answered[api.code() as usize].get_or_init(|| {
+            let labels = ApiLabels { api: api.name() };
+            (
+                self.requests.get_or_create_owned(&labels),
+                self.request_seconds.get_or_create_owned(&labels),
+            )
+        });
+        requests.inc();
+        seconds.observe(elapsed.as_secs_f64());
     }
 
     pub(crate) fn error(&self, api: ApiKey, code: ErrorCode) {

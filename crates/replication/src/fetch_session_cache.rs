@@ -33,6 +33,13 @@ pub struct FetchPlan {
     session: PlannedSession,
 }
 
+impl FetchPlan {
+    /// Whether a session is to be created, which needs an id.
+    pub fn opens_session(&self) -> bool {
+        matches!(self.session, PlannedSession::New { .. })
+    }
+}
+
 #[derive(Debug)]
 enum PlannedSession {
     None,

@@ -147,7 +147,11 @@ async fn wait_for_more(pass: &FetchPass, bytes_min: usize) {
 
 fn respond(broker: &Arc<BrokerState>, ctx: &RequestContext, pass: FetchPass) -> FetchResponse {
     let (plan, answers) = pass.finish();
-    let new_id = (Uuid::new_v4().as_u128() as i32) & i32::MAX;
+    let new_id = if plan.opens_session() {
+        (Uuid::new_v4().as_u128() as i32) & i32::MAX
+    } else {
+        0
+    };
     let finished = broker.fetch_sessions.lock().finish(&plan, &answers, new_id, clock::now_ms());
     let mut hints = LeaderHints::default();
     let mut responses: Vec<FetchableTopicResponse> = Vec::new();

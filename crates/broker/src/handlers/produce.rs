@@ -15,9 +15,10 @@ use dohle_replication::{Acks, TopicRef};
 use dohle_storage::batch_validator::ValidationError;
 use dohle_storage::{AppendError, AppendOrigin};
 
+use crate::clock;
 use crate::dispatch::{Answer, RequestContext};
 use crate::handlers::leader_hints::{Leader, LeaderHints};
-use crate::replica::cell::{self, ProduceContext, ProduceError};
+use crate::replica::cell::{ProduceContext, ProduceError};
 use crate::replica::produce_wait::ProduceWait;
 use crate::replica::table::TopicReplicas;
 use crate::state::BrokerState;
@@ -32,11 +33,11 @@ const LEADER_HINTS_FROM: i16 = 10;
 pub(crate) async fn handle(broker: &Arc<BrokerState>, ctx: &RequestContext, request: ProduceRequest) -> Answer<ProduceResponse> {
     let mut produce = Produce::new(broker, ctx, &request);
     let mut responses = produce.append_all(request.topic_data);
-    if produce.parked > 0 {
+    if let Some(wait) = &produce.wait {
         let timeout = Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or_default());
         // Whoever has not answered by then has timed out, which is how the answer says it.
-        let _ = tokio::time::timeout(timeout, produce.wait.all_answered()).await;
-        produce.take_outcomes(&mut responses);
+        let _ = tokio::time::timeout(timeout, wait.all_answered()).await;
+        take_outcomes(wait, &mut responses);
     }
     let partitions = || responses.iter().flat_map(|topic| &topic.partition_responses);
     for failed in partitions().filter(|partition| partition.error_code != 0) {
@@ -65,15 +66,14 @@ struct Produce<'a> {
     by_id: bool,
     /// Or why the request as a whole is refused.
     context: Result<ProduceContext, ErrorCode>,
-    wait: Arc<ProduceWait>,
+    /// Made when the first partition has to be waited for.
+    wait: Option<Arc<ProduceWait>>,
     /// Partitions seen so far: the place of the next one.
     places: usize,
-    parked: usize,
 }
 
 impl Produce<'_> {
     fn new<'a>(broker: &'a Arc<BrokerState>, ctx: &RequestContext, request: &ProduceRequest) -> Produce<'a> {
-        let (now_ms, now) = cell::now();
         let zstd_allowed = ctx.api_version >= ZSTD_FROM;
         let context = match Acks::try_from(request.acks) {
             // There are no transactions yet, so nobody can have begun one.
@@ -83,8 +83,8 @@ impl Produce<'_> {
                 leader_epoch: LeaderEpoch::NONE,
                 acks,
                 zstd_allowed,
-                now_ms,
-                now,
+                now_ms: clock::now_ms(),
+                now: ctx.begun,
                 request_bytes: ctx.request_bytes,
             }),
             Err(error) => Err(error),
@@ -93,9 +93,8 @@ impl Produce<'_> {
             broker,
             by_id: ctx.api_version >= TOPIC_IDS_FROM,
             context,
-            wait: Arc::default(),
+            wait: None,
             places: 0,
-            parked: 0,
         }
     }
 
@@ -164,8 +163,8 @@ impl Produce<'_> {
             // Nobody could end the transaction that this would begin.
             return Err(ErrorCode::InvalidTxnState.into());
         }
-        let (info, is_parked) = cell.append(records, context, || self.wait.ticket(place).into())?;
-        self.parked += usize::from(is_parked);
+        let wait = &mut self.wait;
+        let (info, is_parked) = cell.append(records, context, || wait.get_or_insert_default().ticket(place).into())?;
         Ok(PartitionProduceResponse {
             index: partition.index,
             base_offset: info.base_offset.0,
@@ -180,16 +179,16 @@ impl Produce<'_> {
             ..PartitionProduceResponse::default()
         })
     }
+}
 
-    /// Enters what became of the partitions that were waited for.
-    fn take_outcomes(&self, responses: &mut [TopicProduceResponse]) {
-        let mut partitions: Vec<&mut PartitionProduceResponse> =
-            responses.iter_mut().flat_map(|topic| &mut topic.partition_responses).collect();
-        for (place, outcome) in self.wait.take_outcomes() {
-            match outcome {
-                Ok(()) => partitions[place].error_code = ErrorCode::None.code(),
-                Err(error) => *partitions[place] = refused(partitions[place].index, error, error.message().to_string()),
-            }
+/// Enters what became of the partitions that were waited for.
+fn take_outcomes(wait: &ProduceWait, responses: &mut [TopicProduceResponse]) {
+    let mut partitions: Vec<&mut PartitionProduceResponse> =
+        responses.iter_mut().flat_map(|topic| &mut topic.partition_responses).collect();
+    for (place, outcome) in wait.take_outcomes() {
+        match outcome {
+            Ok(()) => partitions[place].error_code = ErrorCode::None.code(),
+            Err(error) => *partitions[place] = refused(partitions[place].index, error, error.message().to_string()),
         }
     }
 }

@@ -129,19 +129,21 @@ impl Connection {
     fn poll_all(&mut self, cx: &mut Context<'_>) -> Result<(), Ended> {
         self.poll_shutdown(cx);
         loop {
-            let mut progress = self.poll_receive(cx)?;
-            progress |= self.poll_answers(cx);
-            progress |= self.poll_write(cx)?;
+            let received = self.poll_receive(cx)?;
+            let answered = self.poll_answers(cx);
+            let written = self.poll_write(cx)?;
             if self.in_flight.is_empty()
                 && self.outgoing.is_empty()
                 && let Some(ended) = self.ending.take()
             {
                 return Err(ended);
             }
-            if !progress {
+            if !(received || answered || written) {
                 return self.poll_timer(cx);
             }
-            self.last_activity = Instant::now();
+            if written && !answered {
+                self.last_activity = Instant::now();
+            }
         }
     }
 
@@ -163,7 +165,10 @@ impl Connection {
                 Poll::Ready(Ok(None)) => match self.reader.poll_read(&mut self.stream, cx) {
                     Poll::Pending => break,
                     Poll::Ready(Ok(0)) => return Err(Ended::ByClient),
-                    Poll::Ready(Ok(count)) => self.broker.metrics.received(count),
+                    Poll::Ready(Ok(count)) => {
+                        self.last_activity = Instant::now();
+                        self.broker.metrics.received(count);
+                    }
                     Poll::Ready(Err(ReceiveError::Frame(error))) => self.ending = Some(error.into()),
                     Poll::Ready(Err(ReceiveError::Io(error))) => return Err(error.into()),
                 },
@@ -174,8 +179,9 @@ impl Connection {
     }
 
     fn begin(&mut self, request: ReceivedRequest, cx: &mut Context<'_>) {
-        let begun = Instant::now();
-        match dispatch::begin(&self.broker, &self.info, request.bytes) {
+        // When its last byte was read, or what kept it from being begun since then was over.
+        let begun = self.last_activity;
+        match dispatch::begin(&self.broker, &self.info, request.bytes, begun) {
             Ok((api, mut future)) => {
                 let (state, finished_bytes) = match future.as_mut().poll(cx) {
                     Poll::Ready(reply) => {
@@ -199,7 +205,7 @@ impl Connection {
 
     /// Moves the answers of the oldest requests to what is to be written, up to the first that is not ready.
     fn poll_answers(&mut self, cx: &mut Context<'_>) -> bool {
-        let mut progress = false;
+        let mut now = None;
         while let Some(oldest) = self.in_flight.front_mut()
             && self.outgoing.len() < limits::UNWRITTEN_BYTES_MAX
         {
@@ -209,7 +215,8 @@ impl Connection {
                     Poll::Ready(reply) => oldest.state = State::Finished(reply),
                 }
             }
-            progress = true;
+            let now = *now.get_or_insert_with(Instant::now);
+            self.last_activity = now;
             let Some(InFlight {
                 api,
                 begun,
@@ -221,7 +228,7 @@ impl Connection {
                 break;
             };
             self.finished_bytes -= finished_bytes;
-            self.broker.metrics.answered(api, begun.elapsed());
+            self.broker.metrics.answered(api, now - begun);
             match reply {
                 Reply::Send { pieces, held } => self.outgoing.push(pieces, held),
                 Reply::Silence => {}
@@ -231,7 +238,7 @@ impl Connection {
                 }
             }
         }
-        progress
+        now.is_some()
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Result<bool, Ended> {

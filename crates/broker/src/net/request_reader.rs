@@ -1,5 +1,6 @@
 //! From the bytes of a socket to whole requests, with memory that follows what has arrived, never what was announced.
 
+use std::cell::Cell;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,6 +14,11 @@ use tokio_util::io::poll_read_buf;
 use tokio_util::sync::PollSemaphore;
 
 use crate::limits;
+
+thread_local! {
+    /// A buffer for the next connection that has something to read: most need theirs no longer than it takes to read one request.
+    static SPARE: Cell<BytesMut> = Cell::default();
+}
 
 /// A request without its length, and the share of the memory budget that it takes.
 #[derive(Debug)]
@@ -108,8 +114,8 @@ impl RequestReader {
 
     /// An idle connection holds no buffer.
     fn release_if_empty(&mut self) {
-        if self.buffer.is_empty() {
-            self.buffer = BytesMut::new();
+        if self.buffer.is_empty() && self.buffer.capacity() > 0 {
+            SPARE.set(std::mem::take(&mut self.buffer));
         }
     }
 
@@ -144,7 +150,12 @@ impl RequestReader {
             }
             _ => limits::SHARED_READ_BUFFER_BYTES,
         };
-        let mut roomier = BytesMut::with_capacity(target);
+        let mut roomier = if target == limits::SHARED_READ_BUFFER_BYTES {
+            SPARE.take()
+        } else {
+            BytesMut::new()
+        };
+        roomier.reserve(target);
         roomier.extend_from_slice(&self.buffer);
         self.buffer = roomier;
         Poll::Ready(Ok(()))

@@ -21,7 +21,6 @@ use dohle_storage::{
 use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
-use crate::clock;
 use crate::limits;
 use crate::metrics::Metrics;
 use crate::replica::ack_ticket::AckTicket;
@@ -549,11 +548,6 @@ impl Drop for Locked<'_> {
             self.0.write_failure.get_or_insert(ErrorCode::KafkaStorageError);
         }
     }
-}
-
-/// Milliseconds since 1970 and the monotonic time, read once per request.
-pub(crate) fn now() -> (i64, Instant) {
-    (clock::now_ms(), Instant::now())
 }
 
 #[cfg(test)]
