@@ -13,7 +13,7 @@ use crate::limits::INTERNAL_REPLICATION_FACTOR;
 use crate::record::MetadataRecord;
 use crate::topic_name;
 
-/// The key that fixes the replication factor of each topic that grows.
+/// The topics that grow, and the keys of their replication factors.
 const GROWING: [(&str, &str); 2] = [
     (topic_name::CONSUMER_OFFSETS, "offsets.topic.replication.factor"),
     (topic_name::TRANSACTION_STATE, "transaction.state.log.replication.factor"),
@@ -25,21 +25,20 @@ pub fn internal_replication_factor(image: &ClusterImage, configured: Option<i16>
 }
 
 impl Controller {
-    /// Whoever started first has created these topics with the brokers there were. They are moved to more as these come, unless somebody
-    /// has said how many replicas they are to have.
+    /// Whoever started first has created these topics with the brokers there were. They are moved to more as these come, up to what is
+    /// configured.
     pub(super) fn grow_internal_topics(&self, draft: &mut Draft) {
         for (name, key) in GROWING {
-            if self.view(draft.image()).get(key).is_none() {
-                let records = self.growth(draft.image(), name);
-                draft.extend(records);
-            }
+            let configured = self.view(draft.image()).get(key).and_then(|value| value.parse().ok());
+            let records = self.growth(draft.image(), name, configured.unwrap_or(INTERNAL_REPLICATION_FACTOR));
+            draft.extend(records);
         }
     }
 
-    fn growth(&self, image: &ClusterImage, name: &str) -> Vec<MetadataRecord> {
+    fn growth(&self, image: &ClusterImage, name: &str, replication_factor: usize) -> Vec<MetadataRecord> {
         let brokers = image.brokers();
         let active = brokers.iter().filter(|broker| broker.is_active()).count();
-        let wanted = INTERNAL_REPLICATION_FACTOR.min(active);
+        let wanted = replication_factor.min(active);
         let Some(topic) = image.topic(name).filter(|topic| topic.replication_factor() < wanted) else {
             return Vec::new();
         };

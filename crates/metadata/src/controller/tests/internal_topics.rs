@@ -53,12 +53,16 @@ fn an_internal_topic_grows_with_the_cluster() {
 }
 
 #[test]
-fn an_internal_topic_whose_factor_is_configured_stays_as_it_is() {
-    let mut cluster = Cluster::of(1);
-    let key = "offsets.topic.replication.factor".to_owned();
-    cluster.controller.file.insert(key, "1".to_owned());
-    cluster.topic(CONSUMER_OFFSETS, 1, 1);
-    let epoch = cluster.register(2, 102).unwrap();
-    cluster.beat(2, epoch, false, false).unwrap();
-    assert_eq!(cluster.partition(CONSUMER_OFFSETS).replicas, ids(&[1]));
+fn an_internal_topic_does_not_grow_beyond_what_is_configured() {
+    for (configured, replicas) in [("1", 1), ("2", 2), ("4", 4)] {
+        let mut cluster = Cluster::of(1);
+        let key = "offsets.topic.replication.factor".to_owned();
+        cluster.controller.file.insert(key, configured.to_owned());
+        cluster.topic(CONSUMER_OFFSETS, 1, 1);
+        for id in 2..=5 {
+            let epoch = cluster.register(id, 100 + id as u128).unwrap();
+            cluster.beat(id, epoch, false, false).unwrap();
+        }
+        assert_eq!(cluster.partition(CONSUMER_OFFSETS).replicas.len(), replicas);
+    }
 }

@@ -74,7 +74,8 @@ fn a_leader_that_stays_leads_on_in_a_new_epoch() {
 
 #[test]
 fn what_needs_no_copy_is_done_at_once() {
-    let table: [(&[i32], (i32, Vec<i32>)); 3] = [(&[3, 2, 1], (1, vec![1, 2, 3])), (&[2, 3], (2, vec![2, 3])), (&[1], (1, vec![1]))];
+    type Led = (i32, Vec<i32>);
+    let table: [(&[i32], Led); 3] = [(&[3, 2, 1], (1, vec![1, 2, 3])), (&[2, 3], (2, vec![2, 3])), (&[1], (1, vec![1]))];
     for (target, led) in table {
         let mut cluster = Cluster::of(3);
         cluster.on_replicas(&[1, 2, 3]);
