@@ -34,6 +34,7 @@ mod progress;
 mod rebalancing;
 
 pub use assignor::Assignor;
+pub(crate) use assignor::by_topic;
 pub use group::PendingCommit;
 pub use listener::RebalanceListener;
 pub use offsets::{OffsetAndMetadata, Offsets};

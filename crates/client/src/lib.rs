@@ -46,6 +46,7 @@ pub mod consumer;
 mod coordinator;
 pub mod error;
 pub mod limits;
+mod offset_fetch;
 pub mod producer;
 pub mod properties;
 pub mod retry;

@@ -54,7 +54,10 @@ impl ReadView {
             let found = self
                 .newest_in(segment, timestamp, offset)
                 .map_err(|error| ReadError::from_scan(error, offset))?;
-            best = best.into_iter().chain(found).reduce(|best, found| if found.timestamp > best.timestamp { found } else { best });
+            best = best
+                .into_iter()
+                .chain(found)
+                .reduce(|best, found| if found.timestamp > best.timestamp { found } else { best });
         }
         Ok(best.filter(|found| found.offset < bound))
     }

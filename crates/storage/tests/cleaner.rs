@@ -484,7 +484,10 @@ fn a_log_that_is_cut_and_written_anew_at_any_moment_of_a_round_is_not_clean_and_
         };
         let cleaned = try_clean(&cut, NOW_MS, LIMITS);
         if cut.left.get() < usize::MAX / 2 {
-            assert!(moment > 3, "the round locks the log at the beginning, twice per swap, and at the end");
+            assert!(
+                moment > 3,
+                "the round locks the log at the beginning, twice per swap, and at the end"
+            );
             assert!(cleaned.unwrap().is_ok());
             break;
         }

@@ -3,42 +3,21 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use dohle_protocol::ErrorCode;
 use dohle_protocol::messages::offset_commit::{OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic};
 use dohle_protocol::messages::offset_delete::{OffsetDeleteRequest, OffsetDeleteRequestPartition, OffsetDeleteRequestTopic};
-use dohle_protocol::messages::offset_fetch::{OffsetFetchRequest, OffsetFetchRequestGroup};
-use dohle_protocol::{ApiKey, ErrorCode};
 
 use super::Admin;
 use super::groups::PerGroup;
 use crate::cluster_metadata::TopicPartition;
-use crate::connection::Connection;
+use crate::consumer::Offsets;
 use crate::error::ClientError;
+use crate::offset_fetch::{self, Of};
 
-/// The last versions that name topics instead of identifying them.
+/// The last version that names topics instead of identifying them.
 const COMMIT_BY_NAME: i16 = 9;
-const FETCH_BY_NAME: i16 = 9;
-/// From this version on one request may ask for many groups.
-const FETCH_BATCHED: i16 = 8;
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CommittedOffset {
-    pub offset: i64,
-    /// -1: not told by whoever committed.
-    pub leader_epoch: i32,
-    pub metadata: String,
-}
-
-impl CommittedOffset {
-    pub fn at(offset: i64) -> CommittedOffset {
-        CommittedOffset {
-            offset,
-            leader_epoch: -1,
-            metadata: String::new(),
-        }
-    }
-}
-
-pub type GroupOffsets = BTreeMap<TopicPartition, CommittedOffset>;
+pub type GroupOffsets = Offsets;
 
 /// One answer per partition.
 pub type PerPartition = BTreeMap<TopicPartition, Result<(), ClientError>>;
@@ -47,14 +26,7 @@ impl Admin {
     /// All that each group has committed; nothing for a group that does not exist.
     pub async fn list_group_offsets(&self, groups: &[String]) -> Result<PerGroup<GroupOffsets>, ClientError> {
         self.ask_coordinators(groups, async |_, connection, groups| {
-            if connection.version_of(ApiKey::OffsetFetch)? >= FETCH_BATCHED {
-                return fetch_batched(&connection, groups).await;
-            }
-            let mut answers = BTreeMap::new();
-            for group in groups {
-                answers.insert(group.clone(), fetch_one(&connection, group).await?);
-            }
-            Ok(answers)
+            offset_fetch::committed(&connection, groups, Of::All).await
         })
         .await
     }
@@ -124,80 +96,6 @@ impl Admin {
     }
 }
 
-async fn fetch_batched(connection: &Connection, groups: Vec<String>) -> Result<PerGroup<GroupOffsets>, ClientError> {
-    let group = |group_id| OffsetFetchRequestGroup {
-        group_id,
-        topics: None,
-        ..Default::default()
-    };
-    let request = OffsetFetchRequest {
-        groups: groups.into_iter().map(group).collect(),
-        ..Default::default()
-    };
-    let response = connection.call_up_to(&request, FETCH_BY_NAME).await?;
-    let answers = response.groups.into_iter().map(|group| {
-        let partitions = group.topics.iter().flat_map(|topic| {
-            let partitions = topic.partitions.iter();
-            partitions.map(|p| {
-                (
-                    &topic.name,
-                    p.partition_index,
-                    p.committed_offset,
-                    p.committed_leader_epoch,
-                    &p.metadata,
-                    p.error_code,
-                )
-            })
-        });
-        let offsets = ClientError::check(group.error_code, None).and_then(|()| read_offsets(partitions));
-        (group.group_id, offsets)
-    });
-    Ok(answers.collect())
-}
-
-/// The outer error is one of the connection, the inner one of the group.
-async fn fetch_one(connection: &Connection, group_id: String) -> Result<Result<GroupOffsets, ClientError>, ClientError> {
-    let request = OffsetFetchRequest {
-        group_id,
-        topics: None,
-        ..Default::default()
-    };
-    let response = connection.call(&request).await?;
-    let partitions = response.topics.iter().flat_map(|topic| {
-        let partitions = topic.partitions.iter();
-        partitions.map(|p| {
-            (
-                &topic.name,
-                p.partition_index,
-                p.committed_offset,
-                p.committed_leader_epoch,
-                &p.metadata,
-                p.error_code,
-            )
-        })
-    });
-    Ok(ClientError::check(response.error_code, None).and_then(|()| read_offsets(partitions)))
-}
-
-/// Topic, partition, offset, leader epoch, metadata and error code: the two forms of the answer have them in structs of their own.
-type FetchedPartition<'a> = (&'a String, i32, i64, i32, &'a Option<String>, i16);
-
-fn read_offsets<'a>(partitions: impl Iterator<Item = FetchedPartition<'a>>) -> Result<GroupOffsets, ClientError> {
-    let mut offsets = GroupOffsets::new();
-    for (topic, partition, offset, leader_epoch, metadata, error_code) in partitions {
-        ClientError::check(error_code, None)?;
-        if offset >= 0 {
-            let committed = CommittedOffset {
-                offset,
-                leader_epoch,
-                metadata: metadata.clone().unwrap_or_default(),
-            };
-            offsets.insert(TopicPartition::new(topic.as_str(), partition), committed);
-        }
-    }
-    Ok(offsets)
-}
-
 fn by_topic<T>(partitions: &BTreeMap<TopicPartition, T>) -> BTreeMap<Arc<str>, Vec<(i32, &T)>> {
     let mut topics: BTreeMap<Arc<str>, Vec<(i32, &T)>> = BTreeMap::new();
     for (tp, value) in partitions {
@@ -227,26 +125,6 @@ fn unless_to_be_retried(answers: PerPartition) -> Result<PerPartition, ClientErr
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn offsets_are_read_unless_there_are_none_or_the_answer_is_an_error() {
-        let topic = "t".to_owned();
-        let metadata = Some("m".to_owned());
-        let fetched = |offset, error: ErrorCode| (&topic, 1, offset, 5, &metadata, error.code());
-        let expected = CommittedOffset {
-            offset: 7,
-            leader_epoch: 5,
-            metadata: "m".into(),
-        };
-        let read = read_offsets([fetched(7, ErrorCode::None)].into_iter()).unwrap();
-        assert_eq!(read, GroupOffsets::from([(TopicPartition::new("t", 1), expected)]));
-        assert_eq!(
-            read_offsets([fetched(-1, ErrorCode::None)].into_iter()).unwrap(),
-            GroupOffsets::new()
-        );
-        let refused = read_offsets([fetched(-1, ErrorCode::UnstableOffsetCommit)].into_iter());
-        assert_eq!(refused.unwrap_err().code(), Some(ErrorCode::UnstableOffsetCommit));
-    }
 
     #[test]
     fn a_commit_is_repeated_if_the_coordinator_has_moved() {

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use dohle_client::admin::group_offsets::{CommittedOffset, GroupOffsets};
+use dohle_client::admin::group_offsets::GroupOffsets;
+use dohle_client::consumer::OffsetAndMetadata;
 use dohle_client::{Admin, ClientConfig, TopicPartition};
 
 use crate::server::{Server, TOPIC};
@@ -13,7 +14,7 @@ async fn offsets_are_committed_and_read_group_by_group() {
     let admin = Admin::connect(ClientConfig::for_servers(&server.address()).unwrap()).await.unwrap();
     let offsets: GroupOffsets = [(0, 7), (2, 9)]
         .into_iter()
-        .map(|(partition, offset)| (TopicPartition::new(TOPIC, partition), CommittedOffset::at(offset)))
+        .map(|(partition, offset)| (TopicPartition::new(TOPIC, partition), OffsetAndMetadata::new(offset)))
         .collect();
     let answers = admin.alter_group_offsets("g", &offsets).await.unwrap();
     assert!(answers.len() == 2 && answers.values().all(Result::is_ok), "{answers:?}");

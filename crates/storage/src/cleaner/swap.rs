@@ -115,9 +115,7 @@ impl PartitionLog {
             .map_err(|source| self.torn_by("taking back a swap of", source))?;
         discard(&*self.disk, &self.dir, base_offset);
         // Otherwise a crash might bring the `.swap` back, and the next start would put it in the place of what is written from now on.
-        self.disk
-            .sync_dir(&self.dir)
-            .map_err(|source| self.torn_by("syncing", source))
+        self.disk.sync_dir(&self.dir).map_err(|source| self.torn_by("syncing", source))
     }
 
     fn torn_by(&mut self, action: &'static str, source: io::Error) -> LogError {

@@ -5,9 +5,10 @@ use std::io::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
-use dohle_client::admin::group_offsets::{CommittedOffset, GroupOffsets};
+use dohle_client::admin::group_offsets::GroupOffsets;
 use dohle_client::admin::offsets::at;
 use dohle_client::config::IsolationLevel;
+use dohle_client::consumer::OffsetAndMetadata;
 use dohle_client::{Admin, TopicPartition};
 
 use super::columns::write_columns;
@@ -107,7 +108,7 @@ pub(super) async fn reset_offsets(admin: &Admin, groups: &[String], args: &Group
 async fn commit(admin: &Admin, group: &str, offsets: &Offsets) -> anyhow::Result<()> {
     let offsets = offsets
         .iter()
-        .map(|(tp, &offset)| (tp.clone(), CommittedOffset::at(offset)))
+        .map(|(tp, &offset)| (tp.clone(), OffsetAndMetadata::new(offset)))
         .collect();
     for (tp, answer) in admin.alter_group_offsets(group, &offsets).await? {
         answer.with_context(|| format!("the offset of {tp} was not accepted"))?;
@@ -268,7 +269,7 @@ mod tests {
 
     #[test]
     fn only_what_is_committed_can_be_shifted() {
-        let committed = GroupOffsets::from([(tp(0), CommittedOffset::at(7))]);
+        let committed = GroupOffsets::from([(tp(0), OffsetAndMetadata::new(7))]);
         let shift = |partitions: &[i32], by| {
             let scope = partitions.iter().map(|&partition| tp(partition)).collect();
             shifted(&scope, &committed, by).map_err(|error| error.to_string())

@@ -1,6 +1,6 @@
 //! Tables as Apache's tool has printed them.
 
-use dohle_client::admin::group_offsets::CommittedOffset;
+use dohle_client::consumer::OffsetAndMetadata;
 
 use super::*;
 
@@ -36,7 +36,7 @@ fn text(write: impl FnOnce(&mut Vec<u8>) -> std::io::Result<()>) -> String {
 
 #[test]
 fn offsets_of_a_group_without_members() {
-    let committed = GroupOffsets::from([(tp("t", 0), CommittedOffset::at(7)), (tp("u", 0), CommittedOffset::at(5))]);
+    let committed = GroupOffsets::from([(tp("t", 0), OffsetAndMetadata::new(7)), (tp("u", 0), OffsetAndMetadata::new(5))]);
     let ends = BTreeMap::from([(tp("t", 0), Some(10)), (tp("u", 0), None)]);
     let rows = offset_rows("empty-group", &group("Empty", vec![]), &committed, &ends);
     assert_eq!(
@@ -54,11 +54,11 @@ fn offsets_of_a_group_without_members() {
 fn offsets_of_members_come_first_and_columns_grow() {
     let few = member("few-ccae38e0-5513-4bb3-932d-4b85dc099cd7", None, "few", &[tp("t", 2)]);
     let many = member("many", None, "m", &[tp("t", 0), tp("t", 1)]);
-    let known = CommittedOffset {
+    let known = OffsetAndMetadata {
         leader_epoch: 4,
-        ..CommittedOffset::at(10)
+        ..OffsetAndMetadata::new(10)
     };
-    let committed = GroupOffsets::from([(tp("t", 0), known), (tp("t", 9), CommittedOffset::at(0))]);
+    let committed = GroupOffsets::from([(tp("t", 0), known), (tp("t", 9), OffsetAndMetadata::new(0))]);
     let ends = [0, 1, 2, 9].map(|partition| (tp("t", partition), Some(10))).into();
     let rows = offset_rows("live-group", &group("Stable", vec![few, many]), &committed, &ends);
     assert_eq!(
