@@ -12,8 +12,6 @@ sys.path.insert(0, str(ROOT / "benches"))
 # What Apache Kafka is given in these runs.
 os.environ.setdefault("HEAP_MB", "1024")
 
-from harness.node import Node  # noqa: E402
-
 FAILED = []
 
 
@@ -81,13 +79,14 @@ def stage(tmp_path, request):
 
 
 @pytest.fixture
-def make_node(tmp_path):
+def own():
+    """Takes note of a peer, so that it ends with the test, whatever happens."""
     made = []
 
-    def make(**settings):
-        made.append(Node(tmp_path / f"node{len(made)}", **settings))
-        return made[-1]
+    def note(peer):
+        made.append(peer)
+        return peer
 
-    yield make
-    for own in made:
-        own.kill()
+    yield note
+    for peer in made:
+        peer.discard()

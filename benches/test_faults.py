@@ -51,20 +51,21 @@ def restarts(peer, rounds):
 
 
 @pytest.mark.timeout(1800)
-def test_p13_restart_after_a_kill(page, tmp_path):
+def test_p13_restart_after_a_kill(page, own, tmp_path):
     free = shutil.disk_usage(tmp_path).free
     assert free > LOG_BYTES + DEAR_ROUNDS * MORE_BYTES + RESERVE_BYTES, f"only {free / 1e9:.0f} GB are free"
-    own, base = restarts(Dohle(tmp_path / "dohle"), DEAR_ROUNDS)
-    kafka, _ = restarts(ApacheKafka(tmp_path / "kafka"), 1)
+    taken, base = restarts(own(Dohle(tmp_path / "dohle")), DEAR_ROUNDS)
+    of_kafka, _ = restarts(own(ApacheKafka(tmp_path / "kafka")), 1)
     what = f"P13 restart after SIGKILL with {LOG_BYTES / 1e9:.0f} GB of log; base: reading the last segment"
-    page.many.add(what, "s", {"base": base, "dohle": own, "kafka": kafka}, [Goal(1, "base", plus=1)])
+    page.many.add(what, "s", {"base": base, "dohle": taken, "kafka": of_kafka}, [Goal(1, "base", plus=1)])
 
 
 @pytest.mark.timeout(600)
-def test_p15_overload(page, tmp_path):
+def test_p15_overload(page, own, tmp_path):
     """Records come and go: nobody reads them, and what is over 128 MiB of a partition is deleted. Readers read another topic."""
     requests_mib, answers_mib, tail_mib = 64, 256, 64
-    peer = Dohle(tmp_path / "dohle", queued_max_request_bytes=requests_mib * MIB, log_retention_check_interval_ms=1000).start()
+    settings = {"queued_max_request_bytes": requests_mib * MIB, "log_retention_check_interval_ms": 1000}
+    peer = own(Dohle(tmp_path / "dohle", **settings)).start()
     idle = resident_mib(peer.pid)
     limits = {"segment_bytes": 64 * MIB, "retention_bytes": 128 * MIB, "file_delete_delay_ms": 1000}
     peer.create("written", 8, flush_policy="commit", **limits)

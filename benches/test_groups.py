@@ -1,11 +1,13 @@
 """Groups: rebalances, committed offsets, and what reading through a group costs."""
 
+import itertools
 import time
 
 import pytest
 
 from peers import Dohle
-from rounds import ROUNDS, load, measured, per_gb, warm_page_cache
+from rounds import DEAR_ROUNDS, ROUNDS, load, measured, per_gb
+from stage import KIB, consume, produce
 
 
 @pytest.fixture
@@ -35,32 +37,27 @@ def test_offsets_are_loaded(node, report):
     report.add("from the start after SIGKILL until 1,000 groups with 10,000 offsets have answered, one by one", taken, "s", "under 1 s")
 
 
-def test_a_commit_costs_little_more_than_a_record(tmp_path, report):
+def test_a_commit_costs_little_more_than_a_record(stage, report):
     """Both synced, as offsets always are."""
-    commit, produce = [], []
-    for round_ in range(ROUNDS):
-        peer = Dohle(tmp_path / f"node{round_}", "commit").start()
-        peer.create("t")
-        arguments = ["--bootstrap-server", peer.address, "--topic", "t"]
-        for kind, into in (("requests", produce), ("commits", commit)):
-            done = measured(peer, lambda: load(kind, *arguments))
-            into.append(done["broker_cpu_s"] / done["requests"] * 1e6)
-        peer.kill()
-    report.add("produce request of 100 B, synced: CPU", produce, "µs", "reported")
-    report.add("commit of an offset with 100 B of metadata: CPU", commit, "µs", "1.5 times the produce request")
+    committed, written = [], []
+    for _ in range(DEAR_ROUNDS):
+        with stage.on("synced", warm=False) as (peer, topic):
+            arguments = ["--bootstrap-server", peer.address, "--topic", topic]
+            for kind, into in (("requests", written), ("commits", committed)):
+                done = measured(peer, lambda: load(kind, *arguments))
+                into.append(done["broker_cpu_s"] / done["requests"] * 1e6)
+    report.add("produce request of 100 B, synced: CPU", written, "µs", "reported")
+    report.add("commit of an offset with 100 B of metadata: CPU", committed, "µs", "1.5 times the produce request")
 
 
 @pytest.mark.timeout(900)
-def test_reading_through_a_group_costs_the_same(tmp_path, report):
+def test_reading_through_a_group_costs_the_same(stage, report):
+    groups = (f"g{number}" for number in itertools.count())
     alone, grouped = [], []
-    for round_ in range(ROUNDS):
-        peer = Dohle(tmp_path / f"node{round_}", group_initial_rebalance_delay_ms=0).start()
-        peer.create("t")
-        warm_page_cache(peer.folder)
-        arguments = ["--bootstrap-server", peer.address, "--topic", "t", "--records", 500_000]
-        load("produce", *arguments, "--size", 1024)
-        alone.append(per_gb(measured(peer, lambda: load("consume", *arguments))))
-        grouped.append(per_gb(measured(peer, lambda: load("consume", *arguments, "--group", f"g{round_}"))))
-        peer.kill()
+    for _ in range(DEAR_ROUNDS):
+        with stage.on("dohle", group_initial_rebalance_delay_ms=0) as (peer, topic):
+            produce(peer, topic, KIB)
+            alone.append(per_gb(measured(peer, lambda: consume(peer, topic, KIB))))
+            grouped.append(per_gb(measured(peer, lambda: consume(peer, topic, KIB, "--group", next(groups)))))
     report.add("consume 1 KiB without a group: CPU", alone, "s/GB", "reported")
     report.add("consume 1 KiB through a group: CPU", grouped, "s/GB", "the same")

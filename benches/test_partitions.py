@@ -70,7 +70,7 @@ MEASURES = [
 
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("partitions", [10_000, 1000])
-def test_p10_many_partitions(page, tmp_path, partitions):
+def test_p10_many_partitions(page, own, tmp_path, partitions):
     seen, base = {"dohle": [], "kafka": []}, []
     rounds = DEAR_ROUNDS if partitions == 10_000 else 1
     for number in range(rounds):
@@ -78,9 +78,9 @@ def test_p10_many_partitions(page, tmp_path, partitions):
         folder.mkdir()
         base.append(create_files_s(folder, partitions))
         shutil.rmtree(folder)
-        seen["dohle"].append(life(Dohle(tmp_path / f"dohle{number}"), partitions))
+        seen["dohle"].append(life(own(Dohle(tmp_path / f"dohle{number}")), partitions))
     if partitions == 1000:
-        seen["kafka"].append(life(ApacheKafka(tmp_path / "kafka"), partitions))
+        seen["kafka"].append(life(own(ApacheKafka(tmp_path / "kafka")), partitions))
     for key, measure, unit, goals in MEASURES:
         values = {name: [lived[key] for lived in lives] for name, lives in seen.items()}
         if key == "create":
@@ -95,11 +95,11 @@ def first_answer_ms(peer):
 
 
 @pytest.mark.timeout(600)
-def test_p12_start_and_idle(page, tmp_path):
+def test_p12_start_and_idle(page, own, tmp_path):
     first, again = [], {"dohle": [], "kafka": []}
-    peers = {"dohle": Dohle(tmp_path / "dohle"), "kafka": ApacheKafka(tmp_path / "kafka").start()}
+    peers = {"dohle": own(Dohle(tmp_path / "dohle")), "kafka": own(ApacheKafka(tmp_path / "kafka")).start()}
     for number in range(5):
-        peer = Dohle(tmp_path / f"first{number}")
+        peer = own(Dohle(tmp_path / f"first{number}"))
         first.append(first_answer_ms(peer))
         peer.discard()
     peers["dohle"].start()

@@ -127,9 +127,17 @@ impl Consume {
         // The clock runs from the first record: finding the partitions is another measure.
         let mut start = None;
         let (mut records, mut bytes) = (0, 0);
+        // How many records had come when none came, and since when.
+        let mut silence = (0, Instant::now());
         while records < self.records {
+            // A rebalance or a commit ends a poll too.
             let Some(message) = consumer.poll(SILENCE_MAX) else {
-                bail!("{records} of {} records came", self.records);
+                if records > silence.0 {
+                    silence = (records, Instant::now());
+                } else if silence.1.elapsed() >= SILENCE_MAX {
+                    bail!("{records} of {} records came", self.records);
+                }
+                continue;
             };
             let message = message?;
             start.get_or_insert_with(|| (Instant::now(), cpu_s()));

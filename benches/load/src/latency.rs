@@ -65,7 +65,7 @@ impl Latency {
         let context = Acknowledged {
             start,
             counted_from,
-            taken: Arc::new(Mutex::new(Histogram::new(3)?)),
+            taken: Arc::new(Mutex::new(histogram()?)),
         };
         let producer: ThreadedProducer<Acknowledged> = self
             .target
@@ -81,7 +81,8 @@ impl Latency {
             ])
             .create()?;
         let mut assignment = TopicPartitionList::new();
-        assignment.add_partition_offset(&self.target.topic, 0, Offset::End)?;
+        let (_, end) = consumer.fetch_watermarks(&self.target.topic, 0, SILENCE_MAX)?;
+        assignment.add_partition_offset(&self.target.topic, 0, Offset::Offset(end))?;
         consumer.assign(&assignment)?;
         let reader = std::thread::spawn(move || read(&consumer, start, counted_from, count));
         self.send(&producer, start, count)?;
@@ -113,7 +114,7 @@ impl Latency {
 }
 
 fn read(consumer: &BaseConsumer, start: Instant, counted_from: Duration, count: u64) -> Result<Histogram<u64>> {
-    let mut taken = Histogram::new(3)?;
+    let mut taken = histogram()?;
     for number in 0..count {
         let Some(message) = consumer.poll(SILENCE_MAX) else {
             bail!("{number} of {count} records came");
@@ -129,6 +130,11 @@ fn read(consumer: &BaseConsumer, start: Instant, counted_from: Duration, count: 
         }
     }
     Ok(taken)
+}
+
+/// Of microseconds, up to a minute. It has to know: what is beyond counts as the most that it can hold.
+fn histogram() -> Result<Histogram<u64>> {
+    Ok(Histogram::new_with_bounds(1, 60_000_000, 3)?)
 }
 
 fn percentiles(taken: &Histogram<u64>) -> Value {
