@@ -1,6 +1,5 @@
 """What was measured, as tables: medians with minimum and maximum, ratios, and whether the goals are met."""
 
-import math
 import re
 
 from plot import ratios
@@ -35,7 +34,7 @@ class Goal:
         own = median(values["dohle"])
         taken, allowed = (allowed, own) if more_is_better else (own, allowed)
         if allowed == 0:
-            return 0.0 if taken == 0 else math.inf
+            return 0.0 if taken == 0 else 1.0 + taken
         return taken / allowed
 
 
