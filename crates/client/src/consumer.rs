@@ -119,8 +119,6 @@ pub struct Consumer {
     sessions: BTreeMap<i32, NodeFetch>,
     in_flight: FuturesUnordered<BoxFuture<'static, Answer>>,
     fetched: VecDeque<Fetched>,
-    /// Met behind records that were handed out.
-    unreadable: Option<ConsumeError>,
     refresh_failures: u32,
     refresh_not_before: Instant,
 }
@@ -144,7 +142,6 @@ impl Consumer {
             sessions: BTreeMap::new(),
             in_flight: FuturesUnordered::new(),
             fetched: VecDeque::new(),
-            unreadable: None,
             refresh_failures: 0,
             refresh_not_before: Instant::now(),
         }
@@ -211,6 +208,8 @@ impl Consumer {
     }
 
     /// The next records, at most `max.poll.records`, in order within each partition; none if there are none within `wait_max`.
+    ///
+    /// A batch that cannot be read is an error each time, until a seek behind it, or a pause of its partition.
     ///
     /// Records count as processed when `poll` is called again: only then their offsets may be committed without being told to. May be
     /// cancelled; no record is lost by that.

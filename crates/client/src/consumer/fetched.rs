@@ -16,7 +16,7 @@ use crate::limits::BATCH_BYTES_UNPACKED_MAX;
 
 pub(super) struct Fetched {
     tp: TopicPartition,
-    /// Batches not yet looked at; the last one may be cut.
+    /// From the batch that is being taken on; the last one may be cut.
     rest: Bytes,
     current: Option<OpenBatch>,
     /// Offset from which on records are wanted.
@@ -32,6 +32,7 @@ pub(super) struct Fetched {
 
 struct OpenBatch {
     records: Records,
+    bytes: usize,
     next_offset: i64,
     leader_epoch: i32,
     timestamp_type: TimestampType,
@@ -82,7 +83,7 @@ impl Fetched {
         Ok(next)
     }
 
-    /// Appends up to `count` records; whether this was all.
+    /// Appends up to `count` records; whether this was all. What cannot be read is an error each time: nothing is skipped without a word.
     pub(super) fn take(&mut self, count: usize, out: &mut Vec<ConsumerRecord>) -> Result<bool, ConsumeError> {
         let full = out.len() + count;
         while out.len() < full {
@@ -97,6 +98,7 @@ impl Fetched {
                     // Compaction may have removed the last records of the batch.
                     self.from = self.from.max(open.next_offset);
                     self.from_epoch = open.leader_epoch;
+                    self.rest = self.rest.slice(open.bytes..);
                     self.current = None;
                 }
                 Some(Ok(record)) if record.offset.0 < self.from => {}
@@ -116,6 +118,8 @@ impl Fetched {
                     });
                 }
                 Some(Err(reason)) => {
+                    // It is opened again by the next call.
+                    self.current = None;
                     return Err(ConsumeError::BadRecord {
                         partition: self.tp.clone(),
                         offset: self.from,
@@ -138,9 +142,10 @@ impl Fetched {
                 Err(BatchError::Cut { .. }) => return Ok(false),
                 Err(reason) => return Err(self.bad_batch(reason)),
             };
-            self.rest = self.rest.slice(batch.bytes.len()..);
             let header = batch.header;
+            let bytes = batch.bytes.len();
             if header.last_offset().0 < self.from {
+                self.rest = self.rest.slice(bytes..);
                 continue;
             }
             if self.check_crcs {
@@ -161,6 +166,7 @@ impl Fetched {
                 let leader_epoch = header.partition_leader_epoch.0;
                 self.current = Some(OpenBatch {
                     records,
+                    bytes,
                     next_offset: header.next_offset().0,
                     leader_epoch,
                     timestamp_type: header.timestamp_type(),
@@ -168,6 +174,7 @@ impl Fetched {
                 return Ok(true);
             }
             self.from = header.next_offset().0;
+            self.rest = self.rest.slice(bytes..);
         }
     }
 

@@ -180,9 +180,6 @@ impl Consumer {
     }
 
     pub(super) fn take_records(&mut self) -> Result<Vec<ConsumerRecord>, ConsumeError> {
-        if let Some(error) = self.unreadable.take() {
-            return Err(error);
-        }
         let mut records = Vec::new();
         while records.len() < self.config.poll_records_max {
             let may_be_read = |fetched: &Fetched| self.partitions.get(fetched.partition()).is_some_and(|progress| !progress.paused);
@@ -201,11 +198,8 @@ impl Consumer {
                     self.fetched.remove(index);
                 }
                 Err(error) if records.is_empty() => return Err(error),
-                // Told by the next call; the records before it are handed out by this one.
-                Err(error) => {
-                    self.unreadable = Some(error);
-                    break;
-                }
+                // Met again by the next call; the records before it are handed out by this one.
+                Err(_) => break,
             }
         }
         Ok(records)

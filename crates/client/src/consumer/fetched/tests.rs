@@ -104,15 +104,27 @@ fn trap_36_read_committed_skips_what_was_aborted() {
 }
 
 #[test]
-fn a_damaged_batch_is_an_error_after_the_records_before_it() {
-    let mut damaged = batch(1, None, &["b"]).to_vec();
-    *damaged.last_mut().unwrap() ^= 1;
-    let mut fetched = fetched(0, "read_uncommitted", &[batch(0, None, &["a"]), Bytes::from(damaged)], &[]);
-    let mut records = Vec::new();
-    assert!(!fetched.take(1, &mut records).unwrap());
-    assert!(matches!(
-        fetched.take(1, &mut records),
-        Err(ConsumeError::BadBatch { offset: 1, .. })
-    ));
-    assert_eq!(records.len(), 1);
+fn a_damaged_batch_is_an_error_after_the_records_before_it_and_is_never_passed_over() {
+    let mut wrong_crc = batch(1, None, &["b"]).to_vec();
+    *wrong_crc.last_mut().unwrap() ^= 1;
+    // One record more is announced than there is.
+    let mut too_short = RecordBatchBuilder::new().base_offset(Offset(1));
+    too_short.append(0, None, Some(b"b"), &[]);
+    let mut too_short = too_short.build().to_vec();
+    too_short[23..27].copy_from_slice(&1_i32.to_be_bytes());
+    too_short[57..61].copy_from_slice(&2_i32.to_be_bytes());
+    for (damaged, before, check_crcs) in [(wrong_crc, 1, true), (too_short, 2, false)] {
+        let batches = [batch(0, None, &["a"]), Bytes::from(damaged), batch(3, None, &["d"])];
+        let mut fetched = fetched(0, "read_uncommitted", &batches, &[]);
+        fetched.check_crcs = check_crcs;
+        let mut records = Vec::new();
+        for _ in 0..3 {
+            let error = fetched.take(10, &mut records).unwrap_err();
+            assert!(
+                matches!(error, ConsumeError::BadBatch { .. } | ConsumeError::BadRecord { .. }),
+                "{error}"
+            );
+            assert_eq!((records.len(), fetched.position()), (before, before as i64));
+        }
+    }
 }
