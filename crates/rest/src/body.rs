@@ -24,7 +24,7 @@ impl BodyBudget {
         BodyBudget(Arc::new(Semaphore::new(BODIES_BYTES_MAX)))
     }
 
-    fn take(&self, bytes: usize) -> Result<OwnedSemaphorePermit, RestError> {
+    pub(crate) fn take(&self, bytes: usize) -> Result<OwnedSemaphorePermit, RestError> {
         let permits = u32::try_from(bytes).unwrap_or(u32::MAX);
         let taken = self.0.clone().try_acquire_many_owned(permits);
         taken.map_err(|_| RestError::too_many("Too many bytes of requests are in the works."))

@@ -65,6 +65,15 @@ impl RestError {
         RestError::new(StatusCode::NOT_FOUND, 40403, "This server does not host this topic-partition.")
     }
 
+    /// Something else that does not exist.
+    pub(crate) fn not_found(message: impl Into<String>) -> RestError {
+        RestError::new(StatusCode::NOT_FOUND, 404, message)
+    }
+
+    pub(crate) fn no_group() -> RestError {
+        RestError::new(StatusCode::NOT_FOUND, 40405, "Consumer group id not found.")
+    }
+
     pub(crate) fn no_instance() -> RestError {
         RestError::new(StatusCode::NOT_FOUND, 40403, "Consumer instance not found.")
     }
@@ -126,6 +135,20 @@ impl RestError {
         )
     }
 
+    /// A key or value of version 3 that cannot be made from what is given.
+    pub(crate) fn payload(reason: impl std::fmt::Display) -> RestError {
+        RestError::new(StatusCode::UNPROCESSABLE_ENTITY, 42206, format!("Payload error. {reason}"))
+    }
+
+    pub(crate) fn batch(reason: impl Into<String>) -> RestError {
+        RestError::new(StatusCode::UNPROCESSABLE_ENTITY, 42208, reason)
+    }
+
+    /// What Kafka would refuse, seen before it is asked.
+    pub(crate) fn invalid_request(reason: impl Into<String>) -> RestError {
+        RestError::new(StatusCode::BAD_REQUEST, 40002, reason)
+    }
+
     pub(crate) fn out_of_range(reason: impl std::fmt::Display) -> RestError {
         RestError::new(StatusCode::BAD_REQUEST, 40002, reason.to_string())
     }
@@ -139,9 +162,25 @@ impl RestError {
         self.status
     }
 
-    #[cfg(test)]
+    /// An error that may go away.
+    pub(crate) fn retriable(reason: impl std::fmt::Display) -> RestError {
+        RestError::new(StatusCode::INTERNAL_SERVER_ERROR, 50003, format!("Kafka error: {reason}"))
+    }
+
+    /// The proxy ends, in the midst of a stream.
+    pub(crate) fn stopping() -> RestError {
+        RestError::new(StatusCode::SERVICE_UNAVAILABLE, 503, "The proxy is stopping.")
+    }
+
     pub(crate) fn code(&self) -> u32 {
         self.code
+    }
+
+    pub(crate) fn body(&self) -> ErrorBody<'_> {
+        ErrorBody {
+            error_code: self.code,
+            message: &self.message,
+        }
     }
 
     pub(crate) fn message(&self) -> &str {
@@ -205,11 +244,7 @@ impl From<ConsumeError> for RestError {
 
 impl IntoResponse for RestError {
     fn into_response(self) -> Response {
-        let body = ErrorBody {
-            error_code: self.code,
-            message: &self.message,
-        };
-        let bytes = serde_json::to_vec(&body).expect("a number and a text");
+        let bytes = serde_json::to_vec(&self.body()).expect("a number and a text");
         let mut response = Response::new(Body::from(bytes));
         *response.status_mut() = self.status;
         if self.status == StatusCode::REQUEST_TIMEOUT && self.code == 408 {

@@ -3,7 +3,7 @@
 //! It must not know the broker: it is a client of any cluster, in a process of its own or beside a broker in the same one. Nothing that
 //! a request holds is trusted, and everything that clients can make grow is bounded ([`limits`]).
 //!
-//! Start at [`RestServer`] (listeners, connections, the end), then `routes` (every endpoint), any file under `v2`, and
+//! Start at [`RestServer`] (listeners, connections, the end), then `routes` (every endpoint), any file under `v2` or `v3`, and
 //! `instance` with `reader`: a consumer that lives between requests.
 
 mod answer;
@@ -25,6 +25,7 @@ mod server;
 mod start;
 mod time_text;
 mod v2;
+mod v3;
 
 pub use config::{RestConfig, RestConfigError};
 pub use server::{RestServer, ServeError};

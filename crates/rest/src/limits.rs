@@ -82,5 +82,24 @@ pub const TOPIC_WAIT_MAX: Duration = Duration::from_secs(10);
 /// When stopping: how long requests may take to end.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Open streams of records; beyond it the answer is 429.
+pub const STREAMS_MAX: usize = 512;
+
+/// Answers that a stream of records holds for a client that does not read them; beyond it no more records are read.
+pub const STREAM_ANSWERS_MAX: usize = 16_384;
+
+/// How long a stream may stay between two records. A record that has begun to arrive has the time of a body.
+pub const STREAM_IDLE_MAX: Duration = Duration::from_secs(60);
+
+/// How long a stream may live.
+pub const STREAM_DURATION_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Entries of one batch of records, and bytes of each one's id; beyond it the answer is 42208.
+pub const BATCH_ENTRIES_MAX: usize = 1000;
+pub const BATCH_ID_BYTES_MAX: usize = 80;
+
+/// Topics whose configurations are asked for at a time.
+pub const TOPICS_PER_PAGE: usize = 100;
+
 /// Partitions in one page of a description.
 pub const PARTITIONS_PER_PAGE: i32 = 2000;

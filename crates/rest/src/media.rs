@@ -80,6 +80,11 @@ impl Accepted {
         self.0.is_empty()
     }
 
+    /// Whether plain JSON will do.
+    pub(crate) fn json(&self) -> bool {
+        self.0.iter().any(|range| matches!(range, Range::Any | Range::One(Media::Json)))
+    }
+
     /// The type of an answer without records, and of an error.
     pub(crate) fn plain(&self) -> &'static str {
         match self.0.first() {

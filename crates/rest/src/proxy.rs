@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use dohle_client::{Admin, ClientConfig, ClientError, Cluster, Consumer, ConsumerConfig, Producer, ProducerConfig, Properties};
 use tokio::sync::{OnceCell, Semaphore};
+use tokio_util::sync::CancellationToken;
 
 use crate::body::BodyBudget;
 use crate::config::RestConfig;
 use crate::error::RestError;
 use crate::instances::Instances;
-use crate::limits::{BODY_BYTES_MAX, READS_IN_FLIGHT_MAX};
+use crate::limits::{BODY_BYTES_MAX, READS_IN_FLIGHT_MAX, STREAMS_MAX};
 use crate::metrics::Metrics;
 
 pub(crate) struct Proxy {
@@ -18,6 +19,9 @@ pub(crate) struct Proxy {
     pub(crate) instances: Instances,
     pub(crate) metrics: Metrics,
     reads: Arc<Semaphore>,
+    streams: Arc<Semaphore>,
+    /// Streams of records end.
+    pub(crate) closing: CancellationToken,
     /// Connected by the first request that needs it, so that the proxy starts before its cluster.
     cluster: OnceCell<Arc<Cluster>>,
     /// Another one, because answers come in order: a produce request that takes its time holds up no reader.
@@ -32,6 +36,8 @@ impl Proxy {
             instances: Instances::new(&config),
             metrics: Metrics::new(),
             reads: Arc::new(Semaphore::new(READS_IN_FLIGHT_MAX)),
+            streams: Arc::new(Semaphore::new(STREAMS_MAX)),
+            closing: CancellationToken::new(),
             cluster: OnceCell::new(),
             consumers: OnceCell::new(),
             producer: OnceCell::new(),
@@ -78,6 +84,12 @@ impl Proxy {
         permit.map_err(|_| RestError::too_many("Too many reads are in the works."))
     }
 
+    /// Opens one more stream of records; it counts until what is returned is dropped.
+    pub(crate) fn begin_stream(&self) -> Result<tokio::sync::OwnedSemaphorePermit, RestError> {
+        let permit = self.streams.clone().try_acquire_owned();
+        permit.map_err(|_| RestError::too_many("Too many streams of records are open."))
+    }
+
     /// For every client of the cluster.
     pub(crate) fn client_properties(&self) -> Properties {
         let mut properties = self.config.client.clone();
@@ -89,6 +101,7 @@ impl Proxy {
 
     /// Closes all instances, and delivers what is on its way.
     pub(crate) async fn close(&self) {
+        self.closing.cancel();
         self.instances.close_all().await;
         if let Some(producer) = self.producer.get() {
             producer.flush().await;
@@ -112,5 +125,15 @@ mod tests {
         assert_eq!((refused.status().as_u16(), refused.code()), (429, 429));
         drop(waiting);
         assert!(proxy.begin_read().is_ok());
+    }
+
+    #[test]
+    fn streams_are_bounded() {
+        let proxy = Proxy::new(RestConfig::from_properties(&Properties::default()).unwrap());
+        let open: Vec<_> = (0..STREAMS_MAX).map(|_| proxy.begin_stream().unwrap()).collect();
+        let refused = proxy.begin_stream().unwrap_err();
+        assert_eq!((refused.status().as_u16(), refused.code()), (429, 429));
+        drop(open);
+        assert!(proxy.begin_stream().is_ok());
     }
 }

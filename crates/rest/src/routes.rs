@@ -16,7 +16,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::error::RestError;
 use crate::media::{Accepted, JSON};
 use crate::proxy::Proxy;
-use crate::{metrics, operations, v2};
+use crate::{metrics, operations, v2, v3};
 
 pub(crate) fn router(proxy: &Arc<Proxy>) -> Router {
     let (operations, mut document) = OpenApiRouter::with_openapi(Document::openapi())
@@ -28,9 +28,15 @@ pub(crate) fn router(proxy: &Arc<Proxy>) -> Router {
         .fallback(async || RestError::http(StatusCode::NOT_FOUND))
         .method_not_allowed_fallback(async || RestError::http(StatusCode::METHOD_NOT_ALLOWED))
         .layer(middleware::from_fn(negotiate));
+    let (v3, administration) = v3::routes().split_for_parts();
+    document.merge(administration);
+    let v3 = v3
+        .method_not_allowed_fallback(async || RestError::http(StatusCode::METHOD_NOT_ALLOWED))
+        .layer(middleware::from_fn(negotiate_json));
     let mut router = operations
         .merge(openapi(&document))
         .merge(v2)
+        .merge(v3)
         .layer(middleware::from_fn_with_state(proxy.clone(), metrics::count));
     if !proxy.config.allowed_origins.is_empty() {
         router = router.layer(cors(&proxy.config.allowed_origins));
@@ -64,6 +70,19 @@ async fn negotiate(mut request: Request, next: Next) -> Response {
         headers
             .entry(header::CONTENT_TYPE)
             .or_insert(HeaderValue::from_static(content_type));
+    }
+    response
+}
+
+/// Version 3 speaks plain JSON alone.
+async fn negotiate_json(request: Request, next: Next) -> Response {
+    let mut response = if Accepted::of(request.headers()).json() {
+        next.run(request).await
+    } else {
+        RestError::http(StatusCode::NOT_ACCEPTABLE).into_response()
+    };
+    if response.status() != StatusCode::NO_CONTENT {
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(JSON));
     }
     response
 }

@@ -1,5 +1,17 @@
 //! Times as ISO 8601 text.
 
+/// Milliseconds since 1970 as `YYYY-MM-DDThh:mm:ss.sssZ`.
+pub(crate) fn of_ms(ms: i64) -> String {
+    let (days, millis) = (ms.div_euclid(86_400_000), ms.rem_euclid(86_400_000));
+    let (year, month, day) = civil_from_days(days);
+    let (seconds, fraction) = (millis / 1000, millis % 1000);
+    let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
+    format!(
+        "{year:04}-{month:02}-{day:02}T{hours:02}:{minutes:02}:{:02}.{fraction:03}Z",
+        seconds % 60
+    )
+}
+
 /// `YYYY-MM-DDThh:mm:ss`, with a fraction or without, then `Z`, an offset as in `+01:00`, or nothing: milliseconds since 1970.
 pub(crate) fn parse_ms(text: &str) -> Option<i64> {
     let (date, rest) = text.split_once('T')?;
@@ -50,9 +62,31 @@ fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     year.div_euclid(400) * 146_097 + day_of_era - 719_468
 }
 
+/// The reverse of [`days_from_civil`].
+fn civil_from_days(days: i64) -> (i64, i64, i64) {
+    let days = days + 719_468;
+    let day_of_era = days.rem_euclid(146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = (month_from_march + 2) % 12 + 1;
+    (year_of_era + days.div_euclid(146_097) * 400 + i64::from(month <= 2), month, day)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::parse_ms;
+    use super::{of_ms, parse_ms};
+
+    #[test]
+    fn times_are_written_as_they_are_read() {
+        assert_eq!(of_ms(1_709_208_000_500), "2024-02-29T12:00:00.500Z");
+        for days in (-800_000..800_000).step_by(13) {
+            let ms = days * 86_400_000 + 12_345_678;
+            let text = of_ms(ms);
+            assert!(days < -719_162 || parse_ms(&text) == Some(ms), "{text}");
+        }
+    }
 
     #[test]
     fn times_with_and_without_fraction_and_zone() {

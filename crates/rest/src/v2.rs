@@ -23,6 +23,8 @@ mod records;
 mod subscriptions;
 mod topics;
 
+pub(crate) use produce::wait_for_topic;
+
 pub(crate) fn routes() -> OpenApiRouter<Arc<Proxy>> {
     OpenApiRouter::new()
         .routes(routes!(root, root_posted))

@@ -192,7 +192,7 @@ async fn create(admin: &Admin, args: &TopicsArgs, out: &mut impl Write) -> anyho
         name,
     };
     match admin.create_topic(&topic).await {
-        Ok(()) => writeln!(out, "Created topic {}.", topic.name)?,
+        Ok(_) => writeln!(out, "Created topic {}.", topic.name)?,
         Err(error) if args.if_not_exists && error.code() == Some(ErrorCode::TopicAlreadyExists) => {}
         Err(error) => return Err(error.into()),
     }

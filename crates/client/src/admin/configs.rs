@@ -144,6 +144,20 @@ impl Admin {
     }
 
     pub async fn alter_configs(&self, resource: &Resource, changes: &[ConfigChange]) -> Result<(), ClientError> {
+        self.alter_or_validate_configs(resource, changes, false).await
+    }
+
+    /// Whether the changes could be made. None is.
+    pub async fn validate_configs(&self, resource: &Resource, changes: &[ConfigChange]) -> Result<(), ClientError> {
+        self.alter_or_validate_configs(resource, changes, true).await
+    }
+
+    async fn alter_or_validate_configs(
+        &self,
+        resource: &Resource,
+        changes: &[ConfigChange],
+        validate_only: bool,
+    ) -> Result<(), ClientError> {
         let configs = changes.iter().map(|change| match change {
             ConfigChange::Set(name, value) => alterable(name, 0, Some(value.clone())),
             ConfigChange::Delete(name) => alterable(name, 1, None),
@@ -156,6 +170,7 @@ impl Admin {
         };
         let request = IncrementalAlterConfigsRequest {
             resources: vec![altered],
+            validate_only,
             ..Default::default()
         };
         let response = match resource {

@@ -25,8 +25,8 @@ pub type PerPartition = BTreeMap<TopicPartition, Result<(), ClientError>>;
 impl Admin {
     /// All that each group has committed; nothing for a group that does not exist.
     pub async fn list_group_offsets(&self, groups: &[String]) -> Result<PerGroup<GroupOffsets>, ClientError> {
-        self.ask_coordinators(groups, async |_, connection, groups| {
-            offset_fetch::committed(&connection, groups, Of::All).await
+        self.ask_coordinators(groups, |_, connection, groups| {
+            Box::pin(async move { offset_fetch::committed(&connection, groups, Of::All).await })
         })
         .await
     }

@@ -1,6 +1,7 @@
 //! Consumer groups: list, describe, delete. What they have committed is in [`super::group_offsets`].
 
 use std::collections::BTreeMap;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -8,7 +9,7 @@ use dohle_protocol::ErrorCode;
 use dohle_protocol::consumer_protocol::ConsumerProtocolAssignment;
 use dohle_protocol::messages::delete_groups::DeleteGroupsRequest;
 use dohle_protocol::messages::describe_groups::{DescribeGroupsRequest, DescribedGroup, DescribedGroupMember};
-use dohle_protocol::messages::list_groups::ListGroupsRequest;
+use dohle_protocol::messages::list_groups::{ListGroupsRequest, ListedGroup};
 
 use super::Admin;
 use crate::cluster_metadata::TopicPartition;
@@ -53,6 +54,9 @@ pub struct MemberDescription {
 /// One answer per group.
 pub type PerGroup<T> = BTreeMap<String, Result<T, ClientError>>;
 
+/// What a coordinator is being asked; in a box, so that it can be sent to another thread.
+pub(super) type Asked<T> = Pin<Box<dyn Future<Output = Result<PerGroup<T>, ClientError>> + Send>>;
+
 impl Admin {
     /// Every group of every broker in one of these states and of one of these types (empty: any), in order of their ids.
     pub async fn list_groups(&self, states: &[String], kinds: &[String]) -> Result<Vec<GroupListing>, ClientError> {
@@ -63,11 +67,14 @@ impl Admin {
         };
         let mut listed = BTreeMap::new();
         for &node in self.cluster.metadata().brokers.keys() {
-            let call = async || {
-                let response = self.cluster.node(node).await?.call(&request).await?;
-                ClientError::check(response.error_code, None).map(|()| response.groups)
+            let mut retries = self.cluster.retries();
+            let groups = loop {
+                match self.list_groups_of(node, &request).await {
+                    Ok(groups) => break groups,
+                    Err(error) => retries.after(error).await?,
+                }
             };
-            for group in self.cluster.retry(call).await? {
+            for group in groups {
                 let listing = GroupListing {
                     id: group.group_id.clone(),
                     protocol_type: group.protocol_type,
@@ -80,68 +87,87 @@ impl Admin {
         Ok(listed.into_values().collect())
     }
 
+    async fn list_groups_of(&self, node: i32, request: &ListGroupsRequest) -> Result<Vec<ListedGroup>, ClientError> {
+        let response = self.cluster.node(node).await?.call(request).await?;
+        ClientError::check(response.error_code, None).map(|()| response.groups)
+    }
+
     /// State and members of each group; one that does not exist is dead.
     pub async fn describe_groups(&self, groups: &[String]) -> Result<PerGroup<GroupDescription>, ClientError> {
-        self.ask_coordinators(groups, async |node, connection, groups| {
-            let request = DescribeGroupsRequest {
-                groups,
-                ..Default::default()
-            };
-            let described = connection.call(&request).await?.groups.into_iter();
-            Ok(described.map(|group| (group.group_id.clone(), read_group(group, node))).collect())
+        self.ask_coordinators(groups, |node, connection, groups| {
+            Box::pin(async move {
+                let request = DescribeGroupsRequest {
+                    groups,
+                    ..Default::default()
+                };
+                let described = connection.call(&request).await?.groups.into_iter();
+                Ok(described.map(|group| (group.group_id.clone(), read_group(group, node))).collect())
+            })
         })
         .await
     }
 
     /// Deletes groups without members, with all that they have committed.
     pub async fn delete_groups(&self, groups: &[String]) -> Result<PerGroup<()>, ClientError> {
-        self.ask_coordinators(groups, async |_, connection, groups_names| {
-            let request = DeleteGroupsRequest {
-                groups_names,
-                ..Default::default()
-            };
-            let results = connection.call(&request).await?.results.into_iter();
-            Ok(results
-                .map(|result| (result.group_id, ClientError::check(result.error_code, None)))
-                .collect())
+        self.ask_coordinators(groups, |_, connection, groups_names| {
+            Box::pin(async move {
+                let request = DeleteGroupsRequest {
+                    groups_names,
+                    ..Default::default()
+                };
+                let results = connection.call(&request).await?.results.into_iter();
+                Ok(results
+                    .map(|result| (result.group_id, ClientError::check(result.error_code, None)))
+                    .collect())
+            })
         })
         .await
     }
 
     /// Asks each coordinator about its groups at once, until every group has an answer that will not change, or the time is up.
-    pub(super) async fn ask_coordinators<T>(
+    pub(super) async fn ask_coordinators<T: Send>(
         &self,
         groups: &[String],
-        ask: impl AsyncFn(i32, Arc<Connection>, Vec<String>) -> Result<PerGroup<T>, ClientError>,
+        ask: impl Fn(i32, Arc<Connection>, Vec<String>) -> Asked<T> + Sync,
     ) -> Result<PerGroup<T>, ClientError> {
         let mut answers: PerGroup<T> = BTreeMap::new();
-        let outcome = self
-            .cluster
-            .retry(async || {
-                let open = |group: &&String| {
-                    let answer = answers.get(*group);
-                    answer.is_none_or(|answer| answer.as_ref().is_err_and(ClientError::is_retriable))
-                };
-                let open: Vec<String> = groups.iter().filter(open).cloned().collect();
-                let mut by_node: BTreeMap<i32, Vec<String>> = BTreeMap::new();
-                for (group, coordinator) in self.cluster.coordinators(&open).await? {
-                    match coordinator {
-                        Ok(node) => by_node.entry(node).or_default().push(group),
-                        Err(error) => drop(answers.insert(group, Err(error))),
-                    }
-                }
-                for (node, groups) in by_node {
-                    answers.extend(ask(node, self.cluster.node(node).await?, groups).await?);
-                }
-                let mut later = answers.values().filter_map(|answer| answer.as_ref().err());
-                later.find(|error| error.is_retriable()).map_or(Ok(()), |error| Err(error.clone()))
-            })
-            .await;
-        // What is still refused is told group by group.
-        match outcome {
-            Err(error) if groups.iter().any(|group| !answers.contains_key(group)) => Err(error),
-            _ => Ok(answers),
+        let mut retries = self.cluster.retries();
+        loop {
+            let Err(error) = self.ask_about_open(groups, &ask, &mut answers).await else {
+                return Ok(answers);
+            };
+            if let Err(error) = retries.after(error).await {
+                // What is still refused is told group by group.
+                let all_told = groups.iter().all(|group| answers.contains_key(group));
+                return if all_told { Ok(answers) } else { Err(error) };
+            }
         }
+    }
+
+    /// One attempt for the groups that have no final answer yet; the error may be one of a group.
+    async fn ask_about_open<T: Send>(
+        &self,
+        groups: &[String],
+        ask: &(impl Fn(i32, Arc<Connection>, Vec<String>) -> Asked<T> + Sync),
+        answers: &mut PerGroup<T>,
+    ) -> Result<(), ClientError> {
+        let open = |group: &&String| {
+            let answer = answers.get(*group);
+            answer.is_none_or(|answer| answer.as_ref().is_err_and(ClientError::is_retriable))
+        };
+        let open: Vec<String> = groups.iter().filter(open).cloned().collect();
+        let mut by_node: BTreeMap<i32, Vec<String>> = BTreeMap::new();
+        for (group, coordinator) in self.cluster.coordinators(&open).await? {
+            match coordinator {
+                Ok(node) => by_node.entry(node).or_default().push(group),
+                Err(error) => drop(answers.insert(group, Err(error))),
+            }
+        }
+        for (node, groups) in by_node {
+            answers.extend(ask(node, self.cluster.node(node).await?, groups).await?);
+        }
+        let mut later = answers.values().filter_map(|answer| answer.as_ref().err());
+        later.find(|error| error.is_retriable()).map_or(Ok(()), |error| Err(error.clone()))
     }
 }
 

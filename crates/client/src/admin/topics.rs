@@ -46,8 +46,25 @@ pub struct PartitionDescription {
     pub last_known_eligible: Option<Vec<i32>>,
 }
 
+/// What a new topic has, or would have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CreatedTopic {
+    /// -1 here and below: the server is too old to tell.
+    pub partitions: i32,
+    pub replication_factor: i16,
+}
+
 impl Admin {
-    pub async fn create_topic(&self, topic: &NewTopic) -> Result<(), ClientError> {
+    pub async fn create_topic(&self, topic: &NewTopic) -> Result<CreatedTopic, ClientError> {
+        self.create_or_validate_topic(topic, false).await
+    }
+
+    /// Whether the topic could be created. Nothing is.
+    pub async fn validate_topic(&self, topic: &NewTopic) -> Result<CreatedTopic, ClientError> {
+        self.create_or_validate_topic(topic, true).await
+    }
+
+    async fn create_or_validate_topic(&self, topic: &NewTopic, validate_only: bool) -> Result<CreatedTopic, ClientError> {
         let by_hand = !topic.assignment.is_empty();
         let assignments = topic
             .assignment
@@ -74,12 +91,16 @@ impl Admin {
         let request = CreateTopicsRequest {
             topics: vec![creatable],
             timeout_ms: self.timeout_ms(),
+            validate_only,
             ..Default::default()
         };
         let response = self.cluster.call_controller(&request).await?;
         let result = response.topics.into_iter().find(|result| result.name == topic.name);
         let result = result.ok_or_else(|| unanswered(&topic.name))?;
-        ClientError::check(result.error_code, result.error_message)
+        ClientError::check(result.error_code, result.error_message).map(|()| CreatedTopic {
+            partitions: result.num_partitions,
+            replication_factor: result.replication_factor,
+        })
     }
 
     /// Every topic, in order of its name.

@@ -201,7 +201,7 @@ async fn produce(proxy: &Proxy, records: Vec<ProducerRecord>, body: RequestBody)
 }
 
 /// The number of the topic's partitions; it is created if the cluster does so.
-async fn wait_for_topic(proxy: &Proxy, topic: &Arc<str>) -> Result<usize, RestError> {
+pub(crate) async fn wait_for_topic(proxy: &Proxy, topic: &Arc<str>) -> Result<usize, RestError> {
     let waited = proxy.cluster().await?.wait_for_topic(topic, true, TOPIC_WAIT_MAX).await;
     match waited {
         Ok(metadata) => Ok(metadata.topic(topic).map_or(0, |topic| topic.partitions.len())),
