@@ -26,6 +26,9 @@ struct Change<'a> {
     value: Option<&'a str>,
 }
 
+/// Leaders and controllers must agree on it: it decides who may lead.
+const MIN_INSYNC_REPLICAS: &str = "min.insync.replicas";
+
 const SET: i8 = 0;
 const DELETE: i8 = 1;
 const APPEND: i8 = 2;
@@ -131,7 +134,7 @@ impl Controller {
             let mut records = draft.records().iter();
             records.any(|record| matches!(record, MetadataRecord::Config(config) if config.name == name))
         };
-        if changes(draft, "min.insync.replicas") {
+        if changes(draft, MIN_INSYNC_REPLICAS) {
             self.review_eligible(draft);
         }
         if changes(draft, "unclean.leader.election.enable") {
@@ -241,6 +244,10 @@ impl Controller {
                 ErrorCode::InvalidConfig,
                 format!("The value of {name} is longer than {CONFIG_VALUE_BYTES_MAX} bytes."),
             );
+        }
+        if one_broker && name == MIN_INSYNC_REPLICAS {
+            let message = format!("Broker-level {name} cannot be altered: it is the same for all brokers.");
+            return refuse(ErrorCode::InvalidConfig, message);
         }
         match key.dynamic {
             Dynamic::ReadOnly => refuse(

@@ -147,7 +147,7 @@ impl PartitionChange<'_> {
     }
 
     fn update_eligible(&mut self, unclean: bool) {
-        let commits = self.after.isr.len() >= self.min_insync_replicas.min(self.after.replicas.len());
+        let commits = self.after.isr.len() >= self.min_insync_replicas;
         if unclean || commits {
             self.after.elr.clear();
             self.after.last_known_elr.clear();

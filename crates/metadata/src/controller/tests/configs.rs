@@ -275,6 +275,14 @@ fn broker_keys_are_altered_where_they_may_be() {
             InvalidRequest,
             "Invalid value -2 for configuration cluster.wide: it must be a whole number from 0 to 2147483647 (the largest there is).",
         ),
+        (
+            "1",
+            "min.insync.replicas",
+            "2",
+            InvalidConfig,
+            "Broker-level min.insync.replicas cannot be altered: it is the same for all brokers.",
+        ),
+        ("", "min.insync.replicas", "2", ErrorCode::None, ""),
         ("1", "per.broker", "2", ErrorCode::None, ""),
         ("", "cluster.wide", "3", ErrorCode::None, ""),
         ("", "log.retention.ms", "4000", ErrorCode::None, ""),
@@ -284,7 +292,7 @@ fn broker_keys_are_altered_where_they_may_be() {
         assert_eq!(answer, (code, message.to_owned()));
     }
     assert_eq!(cluster.image.configs().broker(Some(BrokerId(1))).len(), 1);
-    assert_eq!(cluster.image.configs().broker(None).len(), 2);
+    assert_eq!(cluster.image.configs().broker(None).len(), 3);
     let result = cluster.create(topic("t", 1, 1));
     let retention = result
         .configs
