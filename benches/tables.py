@@ -42,7 +42,7 @@ class Row:
     """`values` are lists, by the names of COLUMNS; a goal that is only text is shown and not judged."""
 
     def __init__(self, measure, unit, values, goals, more_is_better):
-        self.measure, self.unit, self.values = measure, unit, {name: list(taken) for name, taken in values.items() if taken}
+        self.measure, self.unit, self.values = measure, unit, {name: list(values[name]) for name in COLUMNS if values.get(name)}
         self.more_is_better = more_is_better
         self.words = [goal for goal in goals if isinstance(goal, str)]
         self.goals = [goal for goal in goals if not isinstance(goal, str)]
