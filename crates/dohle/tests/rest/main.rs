@@ -12,6 +12,11 @@ mod partition_records;
 mod positions;
 mod produce;
 mod quickstart;
+mod v3;
+mod v3_configs;
+mod v3_groups;
+mod v3_records;
+mod v3_topics;
 
 use crate::harness::{Node, free_port};
 use http::{Client, Reply};

@@ -80,6 +80,7 @@ fn every_endpoint_of_the_openapi_document_is_there() {
     for (path, methods) in document["paths"].as_object().expect("paths") {
         let path = path.replace("{topic}", "t").replace("{partition}", "0");
         let path = path.replace("{group}", "g").replace("{instance}", "i");
+        let path = path.replace("{cluster}", &rest.cluster_id()).replace("{broker}", "1");
         for method in methods.as_object().expect("methods").keys() {
             let reply = rest.client().call(&method.to_uppercase(), &path, &[("Accept", V2)], "");
             let unknown = reply.status == 405 || reply.status == 404 && reply.body.contains("HTTP 404");
@@ -87,7 +88,7 @@ fn every_endpoint_of_the_openapi_document_is_there() {
             endpoints += 1;
         }
     }
-    assert_eq!(endpoints, 27);
+    assert_eq!(endpoints, 70);
 }
 
 #[test]

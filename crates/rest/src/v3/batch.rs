@@ -47,6 +47,7 @@ struct BatchFailure {
 #[utoipa::path(
     post,
     path = "/v3/clusters/{cluster}/topics/{topic}/records:batch",
+    operation_id = "v3_batch_produce",
     tag = "v3 records",
     params(("cluster" = String, Path), ("topic" = String, Path)),
     request_body(content = Object, content_type = "application/json", description = "Records with ids, as entries"),

@@ -26,6 +26,7 @@ impl Kind for BrokerConfigData {
 #[utoipa::path(
     get,
     path = "/v3/clusters/{cluster}/brokers/-/configs",
+    operation_id = "v3_broker_configs_list_all",
     tag = "v3 configs",
     params(("cluster" = String, Path)),
     responses((status = 200, description = "The configuration of all brokers", body = Collection<BrokerConfigData>), (status = "default", description = "An error", body = ErrorBody))
@@ -43,6 +44,7 @@ pub(super) async fn list_all(scope: Scope) -> Answer {
 #[utoipa::path(
     get,
     path = "/v3/clusters/{cluster}/brokers/{broker}/configs",
+    operation_id = "v3_broker_configs_list",
     tag = "v3 configs",
     params(("cluster" = String, Path), ("broker" = i32, Path)),
     responses((status = 200, description = "Its configuration", body = Collection<BrokerConfigData>), (status = "default", description = "An error", body = ErrorBody))
@@ -56,6 +58,7 @@ pub(super) async fn list(scope: Scope, Segments((_, broker)): Segments<(String, 
 #[utoipa::path(
     get,
     path = "/v3/clusters/{cluster}/brokers/{broker}/configs/{name}",
+    operation_id = "v3_broker_configs_get",
     tag = "v3 configs",
     params(("cluster" = String, Path), ("broker" = i32, Path), ("name" = String, Path)),
     responses((status = 200, description = "The entry", body = Resource<BrokerConfigData>), (status = "default", description = "An error", body = ErrorBody))
@@ -68,6 +71,7 @@ pub(super) async fn get(scope: Scope, Segments((_, broker, name)): Segments<(Str
 #[utoipa::path(
     put,
     path = "/v3/clusters/{cluster}/brokers/{broker}/configs/{name}",
+    operation_id = "v3_broker_configs_put",
     tag = "v3 configs",
     params(("cluster" = String, Path), ("broker" = i32, Path), ("name" = String, Path)),
     request_body(content = UpdateConfigRequest, content_type = "application/json", description = "The value"),
@@ -80,6 +84,7 @@ pub(super) async fn put(scope: Scope, Segments((_, broker, name)): Segments<(Str
 #[utoipa::path(
     delete,
     path = "/v3/clusters/{cluster}/brokers/{broker}/configs/{name}",
+    operation_id = "v3_broker_configs_reset",
     tag = "v3 configs",
     params(("cluster" = String, Path), ("broker" = i32, Path), ("name" = String, Path)),
     responses((status = 204, description = "The entry is the default again"), (status = "default", description = "An error", body = ErrorBody))
@@ -91,6 +96,7 @@ pub(super) async fn reset(scope: Scope, Segments((_, broker, name)): Segments<(S
 #[utoipa::path(
     post,
     path = "/v3/clusters/{cluster}/brokers/{broker}/configs:alter",
+    operation_id = "v3_broker_configs_alter",
     tag = "v3 configs",
     params(("cluster" = String, Path), ("broker" = i32, Path)),
     request_body(content = AlterConfigsRequest, content_type = "application/json", description = "Entries to set or to reset"),

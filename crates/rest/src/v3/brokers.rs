@@ -28,6 +28,7 @@ impl Kind for BrokerData {
 #[utoipa::path(
     get,
     path = "/v3/clusters/{cluster}/brokers",
+    operation_id = "v3_brokers_list",
     tag = "v3 brokers",
     params(("cluster" = String, Path)),
     responses((status = 200, description = "All brokers", body = Collection<BrokerData>), (status = "default", description = "An error", body = ErrorBody))
@@ -41,6 +42,7 @@ pub(super) async fn list(scope: Scope) -> Answer {
 #[utoipa::path(
     get,
     path = "/v3/clusters/{cluster}/brokers/{broker}",
+    operation_id = "v3_brokers_get",
     tag = "v3 brokers",
     params(("cluster" = String, Path), ("broker" = i32, Path)),
     responses((status = 200, description = "The broker", body = Resource<BrokerData>), (status = "default", description = "An error", body = ErrorBody))
@@ -52,6 +54,7 @@ pub(super) async fn get(scope: Scope, Segments((_, id)): Segments<(String, i32)>
 #[utoipa::path(
     get,
     path = "/v3/clusters/{cluster}/brokers/{broker}/partition-replicas",
+    operation_id = "v3_brokers_partition_replicas",
     tag = "v3 brokers",
     params(("cluster" = String, Path), ("broker" = i32, Path)),
     responses((status = 200, description = "What the broker holds", body = Collection<ReplicaData>), (status = "default", description = "An error", body = ErrorBody))

@@ -28,6 +28,7 @@ impl Kind for ClusterConfigData {
 #[utoipa::path(
     get,
     path = "/v3/clusters/{cluster}/broker-configs",
+    operation_id = "v3_cluster_configs_list",
     tag = "v3 configs",
     params(("cluster" = String, Path)),
     responses((status = 200, description = "What is set for all brokers", body = Collection<ClusterConfigData>), (status = "default", description = "An error", body = ErrorBody))
@@ -41,6 +42,7 @@ pub(super) async fn list(scope: Scope) -> Answer {
 #[utoipa::path(
     get,
     path = "/v3/clusters/{cluster}/broker-configs/{name}",
+    operation_id = "v3_cluster_configs_get",
     tag = "v3 configs",
     params(("cluster" = String, Path), ("name" = String, Path)),
     responses((status = 200, description = "The entry", body = Resource<ClusterConfigData>), (status = "default", description = "An error", body = ErrorBody))
@@ -53,6 +55,7 @@ pub(super) async fn get(scope: Scope, Segments((_, name)): Segments<(String, Str
 #[utoipa::path(
     put,
     path = "/v3/clusters/{cluster}/broker-configs/{name}",
+    operation_id = "v3_cluster_configs_put",
     tag = "v3 configs",
     params(("cluster" = String, Path), ("name" = String, Path)),
     request_body(content = UpdateConfigRequest, content_type = "application/json", description = "The value"),
@@ -65,6 +68,7 @@ pub(super) async fn put(scope: Scope, Segments((_, name)): Segments<(String, Str
 #[utoipa::path(
     delete,
     path = "/v3/clusters/{cluster}/broker-configs/{name}",
+    operation_id = "v3_cluster_configs_reset",
     tag = "v3 configs",
     params(("cluster" = String, Path), ("name" = String, Path)),
     responses((status = 204, description = "The entry is not set any more"), (status = "default", description = "An error", body = ErrorBody))
@@ -76,6 +80,7 @@ pub(super) async fn reset(scope: Scope, Segments((_, name)): Segments<(String, S
 #[utoipa::path(
     post,
     path = "/v3/clusters/{cluster}/broker-configs:alter",
+    operation_id = "v3_cluster_configs_alter",
     tag = "v3 configs",
     params(("cluster" = String, Path)),
     request_body(content = AlterConfigsRequest, content_type = "application/json", description = "Entries to set or to reset"),

@@ -29,6 +29,7 @@ impl Kind for ClusterData {
 #[utoipa::path(
     get,
     path = "/v3/clusters",
+    operation_id = "v3_clusters_list",
     tag = "v3 clusters",
     responses((status = 200, description = "The cluster, alone", body = Collection<ClusterData>), (status = "default", description = "An error", body = ErrorBody))
 )]
@@ -40,6 +41,7 @@ pub(super) async fn list(State(proxy): State<Arc<Proxy>>) -> Answer {
 #[utoipa::path(
     get,
     path = "/v3/clusters/{cluster}",
+    operation_id = "v3_clusters_get",
     tag = "v3 clusters",
     params(("cluster" = String, Path)),
     responses((status = 200, description = "The cluster", body = Resource<ClusterData>), (status = "default", description = "An error", body = ErrorBody))

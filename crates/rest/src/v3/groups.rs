@@ -61,6 +61,7 @@ impl Kind for ConsumerAssignmentData {
 #[utoipa::path(
     get,
     path = "/v3/clusters/{cluster}/consumer-groups",
+    operation_id = "v3_groups_list",
     tag = "v3 consumer groups",
     params(("cluster" = String, Path)),
     responses((status = 200, description = "All groups", body = Collection<ConsumerGroupData>), (status = "default", description = "An error", body = ErrorBody))
@@ -81,6 +82,7 @@ pub(super) async fn list(scope: Scope) -> Answer {
 #[utoipa::path(
     get,
     path = "/v3/clusters/{cluster}/consumer-groups/{group}",
+    operation_id = "v3_groups_get",
     tag = "v3 consumer groups",
     params(("cluster" = String, Path), ("group" = String, Path)),
     responses((status = 200, description = "The group", body = Resource<ConsumerGroupData>), (status = "default", description = "An error", body = ErrorBody))
@@ -95,6 +97,7 @@ pub(super) async fn get(scope: Scope, Segments((_, id)): Segments<(String, Strin
 #[utoipa::path(
     get,
     path = "/v3/clusters/{cluster}/consumer-groups/{group}/consumers",
+    operation_id = "v3_groups_consumers",
     tag = "v3 consumer groups",
     params(("cluster" = String, Path), ("group" = String, Path)),
     responses((status = 200, description = "Its members", body = Collection<ConsumerData>), (status = "default", description = "An error", body = ErrorBody))
@@ -108,6 +111,7 @@ pub(super) async fn consumers(scope: Scope, Segments((_, id)): Segments<(String,
 #[utoipa::path(
     get,
     path = "/v3/clusters/{cluster}/consumer-groups/{group}/consumers/{consumer}",
+    operation_id = "v3_groups_consumer",
     tag = "v3 consumer groups",
     params(("cluster" = String, Path), ("group" = String, Path), ("consumer" = String, Path)),
     responses((status = 200, description = "The member", body = Resource<ConsumerData>), (status = "default", description = "An error", body = ErrorBody))
@@ -120,6 +124,7 @@ pub(super) async fn consumer(scope: Scope, Segments((_, id, consumer)): Segments
 #[utoipa::path(
     get,
     path = "/v3/clusters/{cluster}/consumer-groups/{group}/consumers/{consumer}/assignments",
+    operation_id = "v3_groups_assignments",
     tag = "v3 consumer groups",
     params(("cluster" = String, Path), ("group" = String, Path), ("consumer" = String, Path)),
     responses((status = 200, description = "What the member reads", body = Collection<ConsumerAssignmentData>), (status = "default", description = "An error", body = ErrorBody))
@@ -134,6 +139,7 @@ pub(super) async fn assignments(scope: Scope, Segments((_, id, consumer)): Segme
 #[utoipa::path(
     get,
     path = "/v3/clusters/{cluster}/consumer-groups/{group}/consumers/{consumer}/assignments/{topic}/partitions/{partition}",
+    operation_id = "v3_groups_assignment",
     tag = "v3 consumer groups",
     params(
         ("cluster" = String, Path),

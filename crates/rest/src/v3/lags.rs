@@ -57,6 +57,7 @@ impl Kind for ConsumerGroupLagSummaryData {
 #[utoipa::path(
     get,
     path = "/v3/clusters/{cluster}/consumer-groups/{group}/lag-summary",
+    operation_id = "v3_lags_summary",
     tag = "v3 consumer groups",
     params(("cluster" = String, Path), ("group" = String, Path)),
     responses((status = 200, description = "The largest lag, and the sum", body = Resource<ConsumerGroupLagSummaryData>), (status = "default", description = "An error", body = ErrorBody))
@@ -87,6 +88,7 @@ pub(super) async fn summary(scope: Scope, Segments((_, group)): Segments<(String
 #[utoipa::path(
     get,
     path = "/v3/clusters/{cluster}/consumer-groups/{group}/lags",
+    operation_id = "v3_lags_list",
     tag = "v3 consumer groups",
     params(("cluster" = String, Path), ("group" = String, Path)),
     responses((status = 200, description = "The lag of each partition", body = Collection<ConsumerLagData>), (status = "default", description = "An error", body = ErrorBody))
@@ -100,6 +102,7 @@ pub(super) async fn list(scope: Scope, Segments((_, group)): Segments<(String, S
 #[utoipa::path(
     get,
     path = "/v3/clusters/{cluster}/consumer-groups/{group}/lags/{topic}/partitions/{partition}",
+    operation_id = "v3_lags_get",
     tag = "v3 consumer groups",
     params(("cluster" = String, Path), ("group" = String, Path), ("topic" = String, Path), ("partition" = i32, Path)),
     responses((status = 200, description = "The lag", body = Resource<ConsumerLagData>), (status = "default", description = "An error", body = ErrorBody))

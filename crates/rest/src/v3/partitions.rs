@@ -63,6 +63,7 @@ pub(super) struct OffsetQuery {
 #[utoipa::path(
     get,
     path = "/v3/clusters/{cluster}/topics/{topic}/partitions",
+    operation_id = "v3_partitions_list",
     tag = "v3 partitions",
     params(("cluster" = String, Path), ("topic" = String, Path)),
     responses((status = 200, description = "Its partitions", body = Collection<PartitionData>), (status = "default", description = "An error", body = ErrorBody))
@@ -76,6 +77,7 @@ pub(super) async fn list(scope: Scope, Segments((_, topic)): Segments<(String, S
 #[utoipa::path(
     get,
     path = "/v3/clusters/{cluster}/topics/{topic}/partitions/{partition}",
+    operation_id = "v3_partitions_get",
     tag = "v3 partitions",
     params(("cluster" = String, Path), ("topic" = String, Path), ("partition" = i32, Path)),
     responses((status = 200, description = "The partition", body = Resource<PartitionData>), (status = "default", description = "An error", body = ErrorBody))
@@ -88,6 +90,7 @@ pub(super) async fn get(scope: Scope, Segments((_, topic, index)): Segments<(Str
 #[utoipa::path(
     get,
     path = "/v3/clusters/{cluster}/topics/{topic}/partitions/{partition}/offset",
+    operation_id = "v3_partitions_offset",
     tag = "v3 partitions",
     params(
         ("cluster" = String, Path),
@@ -133,6 +136,7 @@ pub(super) async fn offset(
 #[utoipa::path(
     get,
     path = "/v3/clusters/{cluster}/topics/{topic}/partitions/{partition}/replicas",
+    operation_id = "v3_partitions_replicas",
     tag = "v3 partitions",
     params(("cluster" = String, Path), ("topic" = String, Path), ("partition" = i32, Path)),
     responses((status = 200, description = "Its replicas", body = Collection<ReplicaData>), (status = "default", description = "An error", body = ErrorBody))
@@ -149,6 +153,7 @@ pub(super) async fn replicas(scope: Scope, Segments((_, topic, index)): Segments
 #[utoipa::path(
     get,
     path = "/v3/clusters/{cluster}/topics/{topic}/partitions/{partition}/replicas/{broker}",
+    operation_id = "v3_partitions_replica",
     tag = "v3 partitions",
     params(("cluster" = String, Path), ("topic" = String, Path), ("partition" = i32, Path), ("broker" = i32, Path)),
     responses((status = 200, description = "The replica", body = Resource<ReplicaData>), (status = "default", description = "An error", body = ErrorBody))

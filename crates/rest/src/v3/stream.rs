@@ -48,6 +48,7 @@ type Pending = Result<(Delivery, Shape), RestError>;
 #[utoipa::path(
     post,
     path = "/v3/clusters/{cluster}/topics/{topic}/records",
+    operation_id = "v3_stream_produce",
     tag = "v3 records",
     params(("cluster" = String, Path), ("topic" = String, Path)),
     request_body(content = Object, content_type = "application/json", description = "Records: objects that follow each other, without end if need be"),

@@ -32,6 +32,7 @@ impl Kind for TopicConfigData {
 #[utoipa::path(
     get,
     path = "/v3/clusters/{cluster}/topics/-/configs",
+    operation_id = "v3_topic_configs_list_all",
     tag = "v3 configs",
     params(("cluster" = String, Path)),
     responses((status = 200, description = "The configuration of all topics", body = Collection<TopicConfigData>), (status = "default", description = "An error", body = ErrorBody))
@@ -54,6 +55,7 @@ pub(super) async fn list_all(scope: Scope) -> Answer {
 #[utoipa::path(
     get,
     path = "/v3/clusters/{cluster}/topics/{topic}/configs",
+    operation_id = "v3_topic_configs_list",
     tag = "v3 configs",
     params(("cluster" = String, Path), ("topic" = String, Path)),
     responses((status = 200, description = "Its configuration", body = Collection<TopicConfigData>), (status = "default", description = "An error", body = ErrorBody))
@@ -67,6 +69,7 @@ pub(super) async fn list(scope: Scope, Segments((_, topic)): Segments<(String, S
 #[utoipa::path(
     get,
     path = "/v3/clusters/{cluster}/topics/{topic}/configs/{name}",
+    operation_id = "v3_topic_configs_get",
     tag = "v3 configs",
     params(("cluster" = String, Path), ("topic" = String, Path), ("name" = String, Path)),
     responses((status = 200, description = "The entry", body = Resource<TopicConfigData>), (status = "default", description = "An error", body = ErrorBody))
@@ -79,6 +82,7 @@ pub(super) async fn get(scope: Scope, Segments((_, topic, name)): Segments<(Stri
 #[utoipa::path(
     put,
     path = "/v3/clusters/{cluster}/topics/{topic}/configs/{name}",
+    operation_id = "v3_topic_configs_put",
     tag = "v3 configs",
     params(("cluster" = String, Path), ("topic" = String, Path), ("name" = String, Path)),
     request_body(content = UpdateConfigRequest, content_type = "application/json", description = "The value"),
@@ -91,6 +95,7 @@ pub(super) async fn put(scope: Scope, Segments((_, topic, name)): Segments<(Stri
 #[utoipa::path(
     delete,
     path = "/v3/clusters/{cluster}/topics/{topic}/configs/{name}",
+    operation_id = "v3_topic_configs_reset",
     tag = "v3 configs",
     params(("cluster" = String, Path), ("topic" = String, Path), ("name" = String, Path)),
     responses((status = 204, description = "The entry is the default again"), (status = "default", description = "An error", body = ErrorBody))
@@ -102,6 +107,7 @@ pub(super) async fn reset(scope: Scope, Segments((_, topic, name)): Segments<(St
 #[utoipa::path(
     post,
     path = "/v3/clusters/{cluster}/topics/{topic}/configs:alter",
+    operation_id = "v3_topic_configs_alter",
     tag = "v3 configs",
     params(("cluster" = String, Path), ("topic" = String, Path)),
     request_body(content = AlterConfigsRequest, content_type = "application/json", description = "Entries to set or to reset"),

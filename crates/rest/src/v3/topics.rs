@@ -69,6 +69,7 @@ struct UpdateTopicRequest {
 #[utoipa::path(
     get,
     path = "/v3/clusters/{cluster}/topics",
+    operation_id = "v3_topics_list",
     tag = "v3 topics",
     params(("cluster" = String, Path)),
     responses((status = 200, description = "All topics", body = Collection<TopicData>), (status = "default", description = "An error", body = ErrorBody))
@@ -92,6 +93,7 @@ pub(super) async fn list(scope: Scope) -> Answer {
 #[utoipa::path(
     post,
     path = "/v3/clusters/{cluster}/topics",
+    operation_id = "v3_topics_create",
     tag = "v3 topics",
     params(("cluster" = String, Path)),
     request_body(content = CreateTopicRequest, content_type = "application/json", description = "The topic"),
@@ -118,6 +120,7 @@ pub(super) async fn create(scope: Scope, body: RequestBody) -> Answer {
 #[utoipa::path(
     get,
     path = "/v3/clusters/{cluster}/topics/{topic}",
+    operation_id = "v3_topics_get",
     tag = "v3 topics",
     params(("cluster" = String, Path), ("topic" = String, Path)),
     responses((status = 200, description = "The topic", body = Resource<TopicData>), (status = "default", description = "An error", body = ErrorBody))
@@ -129,6 +132,7 @@ pub(super) async fn get(scope: Scope, Segments((_, name)): Segments<(String, Str
 #[utoipa::path(
     patch,
     path = "/v3/clusters/{cluster}/topics/{topic}",
+    operation_id = "v3_topics_update",
     tag = "v3 topics",
     params(("cluster" = String, Path), ("topic" = String, Path)),
     request_body(content = UpdateTopicRequest, content_type = "application/json", description = "The number of partitions, which can only grow"),
@@ -144,6 +148,7 @@ pub(super) async fn update(scope: Scope, Segments((_, name)): Segments<(String, 
 #[utoipa::path(
     delete,
     path = "/v3/clusters/{cluster}/topics/{topic}",
+    operation_id = "v3_topics_delete",
     tag = "v3 topics",
     params(("cluster" = String, Path), ("topic" = String, Path)),
     responses((status = 204, description = "The topic is gone"), (status = "default", description = "An error", body = ErrorBody))
