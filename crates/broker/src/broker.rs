@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use dohle_protocol::id::BrokerId;
-use dohle_quorum::{Quorum, QuorumConfig};
+use dohle_quorum::{NoPeers, Quorum, QuorumConfig, Role};
 use dohle_replication::FetchSessionCache;
 use dohle_storage::{Disk, LogDirError, RealDisk};
 use futures_util::future::BoxFuture;
@@ -174,10 +174,13 @@ async fn start_quorum(config: &NodeConfig, cluster_id: &str, disk: &Arc<dyn Disk
     let node_id = u64::try_from(config.node_id).unwrap_or_default();
     let quorum = QuorumConfig {
         node_id,
-        cluster_id: cluster_id.to_owned(),
+        role: Role::Voter,
+        cluster_id: Some(cluster_id.to_owned()),
         dir: config.log_dirs[0].join(METADATA_DIR),
         // The only voter is reached without a network.
         voters: BTreeMap::from([(node_id, String::new())]),
+        bootstrap: Vec::new(),
+        peers: Arc::new(NoPeers),
         controller: registration::controller(config),
     };
     Quorum::start(quorum, Arc::clone(disk)).await

@@ -169,7 +169,7 @@ impl EntryLog {
         let end = self.end();
         let last = end
             .checked_sub(1)
-            .map(|last| self.reader().read(last, end))
+            .map(|last| self.reader().read(last, end, usize::MAX))
             .transpose()?
             .unwrap_or_default();
         Ok(last.last().map(|entry| entry.log_id))
@@ -184,19 +184,22 @@ impl EntryLog {
 pub(crate) struct EntryReader(ReadView);
 
 impl EntryReader {
-    /// The entries from `start` to `end` (exclusive), as far as they are there.
-    pub(crate) fn read(&self, start: u64, end: u64) -> io::Result<Vec<Entry>> {
+    /// The entries from `start` to `end` (exclusive), as far as they are there. Not many more than `bytes_max` bytes, but one at least.
+    pub(crate) fn read(&self, start: u64, end: u64, bytes_max: usize) -> io::Result<Vec<Entry>> {
         let mut next = start.max(self.0.log_start_offset().0 as u64);
         let end = end.min(self.0.log_end_offset().0 as u64);
         let mut entries = Vec::new();
-        while next < end {
+        let mut bytes = 0;
+        while next < end && bytes < bytes_max {
             let request = ReadRequest {
                 offset: offset(next),
                 upper_bound: offset(end),
                 max_bytes: limits::READ_BYTES,
                 min_one_batch: true,
             };
-            for batch in batch::batches(self.0.read(request).map_err(io::Error::other)?.records) {
+            let records = self.0.read(request).map_err(io::Error::other)?.records;
+            bytes += records.len();
+            for batch in batch::batches(records) {
                 entries.push(entry_of(&batch.map_err(invalid)?)?);
             }
             let after = entries.last().map_or(start, |entry: &Entry| entry.log_id.index + 1);

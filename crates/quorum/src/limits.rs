@@ -45,11 +45,49 @@ pub const READ_BYTES: usize = 64 << 10;
 pub const FIRST_LEAD_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Milliseconds between the heartbeats of a leader that has followers.
-pub const HEARTBEAT_INTERVAL_MS: u64 = 500;
+pub const HEARTBEAT_INTERVAL_MS: u64 = 150;
 
-/// A follower that has not heard of a leader for so many milliseconds (the bounds of a random choice) stands for election.
-pub const ELECTION_TIMEOUT_MS_MIN: u64 = 1_500;
-pub const ELECTION_TIMEOUT_MS_MAX: u64 = 3_000;
+/// The upper bound is also a lease: for so many milliseconds after a heartbeat nobody is voted for. When it has passed, and then a random
+/// time between the bounds, a follower stands for election. A dead leader is followed by another within twice the upper bound.
+pub const ELECTION_TIMEOUT_MS_MIN: u64 = 350;
+pub const ELECTION_TIMEOUT_MS_MAX: u64 = 500;
+
+/// A message has not many more bytes of entries, but one entry at least.
+pub const MESSAGE_BYTES_ENOUGH: usize = 1 << 20;
+
+/// Bytes of a snapshot in one message.
+pub const SNAPSHOT_CHUNK_BYTES: usize = 1 << 20;
+
+/// A snapshot that claims to be larger is not received.
+pub const SNAPSHOT_BYTES_MAX: u64 = 4 << 30;
+
+/// Entries, or a part of a snapshot, are acknowledged within this time, or sent again.
+pub const APPEND_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The last part of a snapshot is acknowledged when the snapshot is on disk.
+pub const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// An observer that has everything is answered after this time at the latest.
+pub const PULL_WAIT: Duration = Duration::from_secs(2);
+
+/// How much longer the answer may be on its way.
+pub const PULL_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// An observer that was not answered waits this long, then tries the next voter.
+pub const PULL_RETRY: Duration = Duration::from_millis(100);
+
+/// Observers of which the progress is remembered, and for how long.
+pub const OBSERVERS_MAX: usize = 10_000;
+pub const OBSERVER_FORGOTTEN_MS: i64 = 300_000;
+
+/// A leader that ends hands over within this time, or ends all the same.
+pub const HANDOVER_TIMEOUT: Duration = Duration::from_millis(1_500);
+
+/// A new voter has caught up within this time, or does not become one.
+pub const CATCH_UP_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A change of the voters is agreed upon within this time, or its outcome is unknown.
+pub const MEMBERSHIP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// No batch that we write is larger; one that claims to be is damaged.
 pub const BATCH_RECORD_BYTES_MAX: usize = SEGMENT_BYTES as usize;

@@ -17,6 +17,7 @@ use openraft::{LogState, OptionalSend, RaftLogReader};
 use parking_lot::Mutex;
 
 use crate::entry_log::EntryLog;
+use crate::limits;
 use crate::runtime::{Runtime, blocking};
 use crate::start_error::StartError;
 use crate::type_config::{Entry, LogId, NodeId, TypeConfig, Vote};
@@ -124,6 +125,17 @@ impl<R: Runtime> LogStore<R> {
     /// The last entry that a snapshot has replaced.
     pub(crate) fn purged(&self) -> Option<LogId> {
         self.shared.log.lock().durable.purged
+    }
+
+    /// As it is on disk.
+    pub(crate) fn vote(&self) -> Option<Vote> {
+        self.shared.log.lock().durable.vote
+    }
+
+    /// As many of the entries as fit into a message, one at least.
+    pub(crate) fn read_some(&self, start: u64, end: u64) -> io::Result<Vec<Entry>> {
+        let reader = self.shared.log.lock().entries.reader();
+        reader.read(start, end, limits::MESSAGE_BYTES_ENOUGH)
     }
 
     /// Syncs everything and notes how far the log goes, so that the next start can tell whether it still does.
@@ -302,7 +314,11 @@ impl<R: Runtime> RaftLogReader<TypeConfig<R>> for LogStore<R> {
             Bound::Unbounded => u64::MAX,
         };
         let reader = self.shared.log.lock().entries.reader();
-        reader.read(start, end)
+        reader.read(start, end, usize::MAX)
+    }
+
+    async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> io::Result<Vec<Entry>> {
+        self.read_some(start, end)
     }
 
     async fn read_vote(&mut self) -> io::Result<Option<Vote>> {

@@ -37,13 +37,16 @@ pub struct Subscription {
 #[derive(Debug)]
 pub(crate) struct Publisher {
     current: watch::Sender<MetadataVersion>,
+    /// Index of the entry to be applied next: entries that change no metadata count as well.
+    end: watch::Sender<u64>,
     subscribers: Mutex<Vec<mpsc::Sender<MetadataChange>>>,
 }
 
 impl Publisher {
-    pub(crate) fn new(start: MetadataVersion) -> Publisher {
+    pub(crate) fn new(start: MetadataVersion, end: u64) -> Publisher {
         Publisher {
             current: watch::Sender::new(start),
+            end: watch::Sender::new(end),
             subscribers: Mutex::default(),
         }
     }
@@ -54,6 +57,15 @@ impl Publisher {
 
     pub(crate) fn watch(&self) -> watch::Receiver<MetadataVersion> {
         self.current.subscribe()
+    }
+
+    pub(crate) fn watch_end(&self) -> watch::Receiver<u64> {
+        self.end.subscribe()
+    }
+
+    /// Every entry before `end` is applied.
+    pub(crate) fn reached(&self, end: u64) {
+        self.end.send_replace(end);
     }
 
     pub(crate) fn subscribe(&self) -> Subscription {

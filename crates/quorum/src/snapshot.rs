@@ -21,8 +21,9 @@ use dohle_storage::{Disk, disk::EntryKind};
 
 use crate::entry_codec::{EntryCodecError, MembershipValue, damaged, framed, unframed};
 use crate::limits;
+use crate::rpc::values::{LogIdValue, optional};
 use crate::start_error::StartError;
-use crate::type_config::{LogId, Membership, SnapshotMeta, StoredMembership, log_id};
+use crate::type_config::{LogId, Membership, SnapshotMeta, StoredMembership};
 
 const SUFFIX: &str = ".checkpoint";
 const HEADER: u8 = 16;
@@ -38,34 +39,10 @@ struct HeaderValue {
 }
 
 #[derive(Debug, Clone, PartialEq, Message)]
-#[message(flexible = "0+")]
-struct LogIdValue {
-    term: i64,
-    index: i64,
-    unknown_tagged_fields: TaggedFields,
-}
-
-#[derive(Debug, Clone, PartialEq, Message)]
 #[message(versions = "0", flexible = "0+")]
 struct FooterValue {
     record_count: i64,
     unknown_tagged_fields: TaggedFields,
-}
-
-impl From<LogId> for LogIdValue {
-    fn from(id: LogId) -> LogIdValue {
-        LogIdValue {
-            term: id.leader_id.term as i64,
-            index: id.index as i64,
-            ..LogIdValue::default()
-        }
-    }
-}
-
-impl From<LogIdValue> for LogId {
-    fn from(value: LogIdValue) -> LogId {
-        log_id(value.term as u64, value.index as u64)
-    }
 }
 
 /// The bytes of a snapshot file.
@@ -146,10 +123,10 @@ pub(crate) fn decode(content: &Bytes) -> Result<(SnapshotMeta, ClusterImage), En
     for record in records {
         image.apply(&MetadataRecord::decode(record).map_err(damaged)?);
     }
-    let membership = StoredMembership::new(header.membership_at.map(LogId::from), Membership::try_from(header.membership)?);
+    let membership = StoredMembership::new(optional(header.membership_at)?, Membership::try_from(header.membership)?);
     Ok((
         SnapshotMeta {
-            last_log_id: Some(header.last.into()),
+            last_log_id: Some(header.last.try_into()?),
             last_membership: membership,
         },
         image,
@@ -206,6 +183,14 @@ impl SnapshotFiles {
         self.read(&file_name(last))
     }
 
+    /// The length of that file, and up to `bytes_max` bytes from `position` on.
+    pub(crate) fn read_part(&self, last: LogId, position: u64, bytes_max: usize) -> io::Result<(u64, Bytes)> {
+        let path = self.dir.join(file_name(last));
+        let length = self.disk.len(&path)?.ok_or(io::ErrorKind::NotFound)?;
+        let bytes = length.saturating_sub(position).min(bytes_max as u64);
+        Ok((length, self.disk.file(path).read_at(position, bytes as usize)?))
+    }
+
     fn read(&self, name: &str) -> io::Result<Bytes> {
         let path = self.dir.join(name);
         let length = self.disk.len(&path)?.ok_or(io::ErrorKind::NotFound)?;
@@ -241,7 +226,7 @@ mod tests {
     use dohle_storage::FaultyDisk;
 
     use super::*;
-    use crate::type_config::NodeId;
+    use crate::type_config::{NodeId, log_id};
 
     fn image() -> ClusterImage {
         let cluster = ClusterRecord {

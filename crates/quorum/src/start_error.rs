@@ -43,10 +43,11 @@ pub enum StartError {
     SnapshotMissing { dir: PathBuf, log_start: u64, reason: String },
     #[error("{} holds the metadata of cluster {found}, but this node is configured for cluster {configured}", dir.display())]
     OtherCluster { dir: PathBuf, found: String, configured: String },
-    #[error("node {0} is not among the configured voters")]
+    #[error("node {0} is to vote, but is not among the configured voters (controller.quorum.voters)")]
     NotAVoter(NodeId),
-    #[error("{0} voters are configured; this release runs a quorum of one (controller.quorum.voters)")]
-    SeveralVoters(usize),
+    /// Says it in the words of the other node.
+    #[error("another node of the quorum refuses this one: {0}")]
+    Foreign(String),
     #[error("{}: {source}", path.display())]
     Disk { path: PathBuf, source: io::Error },
     #[error("the quorum does not start: {0}")]

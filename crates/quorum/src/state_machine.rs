@@ -1,41 +1,35 @@
-//! What openraft commits becomes the image of the cluster, and each change is published before the one who proposed it hears of it.
+//! openraft's state machine: the facts that it commits, and the snapshots of them on disk.
 //!
 //! The image is in memory only; a start rebuilds it from the last snapshot and the log behind it.
 
 use std::io;
 use std::marker::PhantomData;
-use std::mem;
-use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use dohle_metadata::delta::Delta;
 use dohle_metadata::image::ClusterImage;
-use dohle_protocol::id::Offset;
 use dohle_storage::Disk;
 use futures_util::{Stream, TryStreamExt};
 use openraft::storage::{EntryResponder, RaftStateMachine};
 use openraft::{BasicNode, EntryPayload, OptionalSend, RaftSnapshotBuilder};
 use parking_lot::Mutex;
 
+use crate::facts::Facts;
 use crate::limits;
-use crate::publisher::{MetadataChange, MetadataVersion, Publisher};
+use crate::publisher::Publisher;
 use crate::runtime::{Runtime, blocking};
 use crate::snapshot::{self, SnapshotFiles};
 use crate::start_error::StartError;
-use crate::type_config::{Applied, CommittedLeader, LogId, NodeId, Proposal, SnapshotMeta, StoredMembership, TypeConfig};
+use crate::type_config::{CommittedLeader, LogId, NodeId, SnapshotMeta, StoredMembership, TypeConfig};
 
 /// A snapshot as openraft passes it around: its file as bytes.
 pub(crate) type Snapshot = openraft::Snapshot<CommittedLeader, NodeId, BasicNode, Bytes>;
 
 #[derive(Debug)]
 pub(crate) struct StateMachine {
-    image: Arc<ClusterImage>,
-    applied: Option<LogId>,
-    membership: StoredMembership,
-    publisher: Arc<Publisher>,
+    facts: Facts,
     snapshots: Arc<Snapshots>,
 }
 
@@ -59,6 +53,17 @@ impl Observer {
     pub(crate) fn snapshot_is_due(&self) -> bool {
         self.snapshots.records_since.load(Ordering::Relaxed) >= limits::SNAPSHOT_AFTER_RECORDS
     }
+
+    /// A part of the current snapshot file, for an observer: of which entry it is, how long it is, and what it has at `position`. The
+    /// beginning if the file is not the one of `begun`.
+    pub(crate) fn read_snapshot(&self, begun: Option<LogId>, position: u64) -> io::Result<Option<(LogId, u64, u64, Bytes)>> {
+        let Some(last) = self.snapshots.current.lock().as_ref().and_then(|meta| meta.last_log_id) else {
+            return Ok(None);
+        };
+        let position = if begun == Some(last) { position } else { 0 };
+        let (length, content) = self.snapshots.files.read_part(last, position, limits::SNAPSHOT_CHUNK_BYTES)?;
+        Ok(Some((last, length, position, content)))
+    }
 }
 
 impl StateMachine {
@@ -66,70 +71,29 @@ impl StateMachine {
     pub(crate) fn open(disk: &Arc<dyn Disk>, dir: &Path, purged: Option<LogId>) -> Result<StateMachine, StartError> {
         let files = SnapshotFiles::new(Arc::clone(disk), dir);
         let (current, image) = files.load(purged)?.unzip();
-        let image = Arc::new(image.unwrap_or_default());
-        let (applied, membership) = current.as_ref().map_or_else(Default::default, |meta: &SnapshotMeta| {
-            (meta.last_log_id, meta.last_membership.clone())
-        });
-        let start = MetadataVersion {
-            image: Arc::clone(&image),
-            offset: offset_of(applied),
-        };
+        let facts = Facts::new(current.clone().unwrap_or_default(), image.unwrap_or_default());
         let snapshots = Snapshots {
             files,
             current: Mutex::new(current),
             records_since: AtomicU64::new(0),
         };
         Ok(StateMachine {
-            image,
-            applied,
-            membership,
-            publisher: Arc::new(Publisher::new(start)),
+            facts,
             snapshots: Arc::new(snapshots),
         })
     }
 
+    /// The snapshot that was loaded.
+    pub(crate) fn snapshot_meta(&self) -> Option<SnapshotMeta> {
+        self.snapshots.current.lock().clone()
+    }
+
     pub(crate) fn observer(&self) -> Observer {
         Observer {
-            publisher: Arc::clone(&self.publisher),
+            publisher: Arc::clone(&self.facts.publisher),
             snapshots: Arc::clone(&self.snapshots),
         }
     }
-
-    /// The records of one entry, unless its leader was not the one who decided them.
-    async fn apply_proposal(&mut self, at: LogId, proposal: &Proposal) -> io::Result<Applied> {
-        if proposal.decided_term != at.leader_id.term {
-            tracing::warn!("entry {at} changes nothing: {proposal}");
-            return Ok(Applied::Fenced);
-        }
-        let mut image = ClusterImage::clone(&self.image);
-        // A record that contradicts the image is a defect of the controller. openraft would wait for ever for a state machine that
-        // panicked; told of an error, it ends, and says so to everybody who asks.
-        panic::catch_unwind(AssertUnwindSafe(|| proposal.records.iter().for_each(|record| image.apply(record))))
-            .map_err(|_| io::Error::other(format!("entry {at} contradicts the metadata before it")))?;
-        let before = mem::replace(&mut self.image, Arc::new(image));
-        self.snapshots
-            .records_since
-            .fetch_add(proposal.records.len() as u64, Ordering::Relaxed);
-        self.publish(&before).await;
-        Ok(Applied::Done)
-    }
-
-    async fn publish(&self, before: &ClusterImage) {
-        let version = MetadataVersion {
-            image: Arc::clone(&self.image),
-            offset: offset_of(self.applied),
-        };
-        self.publisher
-            .publish(MetadataChange {
-                delta: Arc::new(Delta::between(before, &self.image)),
-                version,
-            })
-            .await;
-    }
-}
-
-fn offset_of(applied: Option<LogId>) -> Offset {
-    applied.map_or(Offset(-1), |id| Offset(id.index as i64))
 }
 
 impl<R: Runtime> RaftStateMachine<TypeConfig<R>> for StateMachine {
@@ -137,7 +101,7 @@ impl<R: Runtime> RaftStateMachine<TypeConfig<R>> for StateMachine {
     type SnapshotBuilder = Builder<R>;
 
     async fn applied_state(&mut self) -> io::Result<(Option<LogId>, StoredMembership)> {
-        Ok((self.applied, self.membership.clone()))
+        Ok((self.facts.applied, self.facts.membership.clone()))
     }
 
     async fn apply<S>(&mut self, mut entries: S) -> io::Result<()>
@@ -145,15 +109,12 @@ impl<R: Runtime> RaftStateMachine<TypeConfig<R>> for StateMachine {
         S: Stream<Item = io::Result<EntryResponder<TypeConfig<R>>>> + Unpin + OptionalSend,
     {
         while let Some((entry, responder)) = entries.try_next().await? {
-            self.applied = Some(entry.log_id);
-            let applied = match entry.payload {
-                EntryPayload::Blank => Applied::Done,
-                EntryPayload::Normal(proposal) => self.apply_proposal(entry.log_id, &proposal).await?,
-                EntryPayload::Membership(membership) => {
-                    self.membership = StoredMembership::new(Some(entry.log_id), membership);
-                    Applied::Done
-                }
-            };
+            if let EntryPayload::Normal(proposal) = &entry.payload {
+                self.snapshots
+                    .records_since
+                    .fetch_add(proposal.records.len() as u64, Ordering::Relaxed);
+            }
+            let applied = self.facts.apply(entry.log_id, &entry.payload).await?;
             if let Some(responder) = responder {
                 responder.send(applied);
             }
@@ -163,9 +124,9 @@ impl<R: Runtime> RaftStateMachine<TypeConfig<R>> for StateMachine {
 
     async fn get_snapshot_builder(&mut self) -> Builder<R> {
         Builder {
-            image: Arc::clone(&self.image),
-            applied: self.applied,
-            membership: self.membership.clone(),
+            image: Arc::clone(&self.facts.image),
+            applied: self.facts.applied,
+            membership: self.facts.membership.clone(),
             snapshots: Arc::clone(&self.snapshots),
             _runtime: PhantomData,
         }
@@ -181,10 +142,7 @@ impl<R: Runtime> RaftStateMachine<TypeConfig<R>> for StateMachine {
         blocking::<R, _>(move || snapshots.files.store(last, &content, 1)).await?;
         *self.snapshots.current.lock() = Some(meta.clone());
         self.snapshots.records_since.store(0, Ordering::Relaxed);
-        let before = mem::replace(&mut self.image, Arc::new(image));
-        self.applied = meta.last_log_id;
-        self.membership = meta.last_membership.clone();
-        self.publish(&before).await;
+        self.facts.replace(meta, image).await;
         Ok(())
     }
 

@@ -32,6 +32,13 @@ pub(crate) fn log_id(term: u64, index: u64) -> LogId {
     }
 }
 
+/// The node that decides, and where it is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leader {
+    pub node_id: NodeId,
+    pub address: String,
+}
+
 /// What a leader wants to be true: the records of one or several decisions, all or none of which happen.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Proposal {

@@ -1,7 +1,11 @@
 //! Tests of the stores and of whole quorums, on real and on failing disks.
 
+mod cluster;
 mod conformance;
 mod cut_disk;
+mod membership;
+mod network;
+mod observers;
 mod power_cut;
 mod restart;
 mod service;
@@ -17,8 +21,10 @@ use openraft::type_config::TypeConfigExt;
 use openraft::{EntryPayload, RaftLogReader};
 
 use crate::log_store::LogStore;
+use crate::quorum::{Member, Quorum};
 use crate::runtime::Tokio;
 use crate::type_config::{Entry, LogId, Proposal, TypeConfig, Vote, log_id};
+use crate::voter::Voter;
 
 const DIR: &str = "data/__cluster_metadata-0";
 
@@ -51,4 +57,11 @@ async fn log_ids(store: &mut LogStore<Tokio>) -> Vec<LogId> {
         .iter()
         .map(|entry| entry.log_id)
         .collect()
+}
+
+fn voter(quorum: &Quorum) -> &Voter<Tokio> {
+    match &quorum.member {
+        Member::Voter(voter) => voter,
+        Member::Observer(_) => panic!("an observer"),
+    }
 }

@@ -17,7 +17,8 @@ use uuid::Uuid;
 use super::cut_disk::CutDisk;
 use super::*;
 use crate::limits;
-use crate::quorum::{Quorum, QuorumConfig};
+use crate::peers::NoPeers;
+use crate::quorum::{Quorum, QuorumConfig, Role};
 use crate::start_error::StartError;
 use crate::submit_error::SubmitError;
 use crate::type_config::Applied;
@@ -37,9 +38,12 @@ async fn start_in(cluster: &str, disk: &(impl Disk + Clone + 'static)) -> Result
     })?;
     let config = QuorumConfig {
         node_id: 1,
-        cluster_id: cluster.to_owned(),
+        role: Role::Voter,
+        cluster_id: Some(cluster.to_owned()),
         dir: DIR.into(),
         voters: BTreeMap::from([(1, "localhost:9093".to_owned())]),
+        bootstrap: Vec::new(),
+        peers: Arc::new(NoPeers),
         controller: Controller::new(BrokerId(1)),
     };
     Quorum::start(config, Arc::new(disk.clone())).await
@@ -90,8 +94,8 @@ fn has(quorum: &Quorum, name: &str) -> bool {
 /// Of everything that was created so far.
 async fn snapshot(quorum: &Quorum) {
     let last = quorum.version().offset.0 as u64;
-    quorum.raft.trigger().snapshot().await.unwrap();
-    let wait = quorum.raft.wait(Some(Duration::from_secs(20)));
+    voter(quorum).raft.trigger().snapshot().await.unwrap();
+    let wait = voter(quorum).raft.wait(Some(Duration::from_secs(20)));
     let is_taken = |metrics: &RaftMetrics<TypeConfig>| metrics.snapshot.is_some_and(|snapshot| snapshot.index >= last);
     wait.metrics(is_taken, "a snapshot").await.unwrap();
     // What is purged follows the snapshot; a request more waits for it.
@@ -157,7 +161,7 @@ async fn a_snapshot_replaces_the_log_before_it() {
     snapshot(&quorum).await;
     snapshot(&quorum).await;
     let before = quorum.image();
-    assert!(quorum.store.purged().is_some_and(|purged| purged.index > 100));
+    assert!(voter(&quorum).store.purged().is_some_and(|purged| purged.index > 100));
     let files = || disk.list(Path::new(DIR)).unwrap().into_iter().map(|entry| entry.name);
     let snapshots: Vec<String> = files().filter(|name| name.ends_with(".checkpoint")).collect();
     assert_eq!(snapshots.len(), limits::SNAPSHOTS_KEPT);
@@ -212,14 +216,14 @@ async fn what_a_deposed_leader_decided_changes_nothing() {
         decided_by: 1,
         records: vec![NoOpRecord::default().into()],
     };
-    let written = quorum.raft.client_write(proposal.clone()).await.unwrap();
+    let written = voter(&quorum).raft.client_write(proposal.clone()).await.unwrap();
     assert_eq!(written.data, Applied::Fenced);
     assert_eq!(quorum.version().offset, before.offset);
     let current = Proposal {
         decided_term: 1,
         ..proposal
     };
-    assert_eq!(quorum.raft.client_write(current).await.unwrap().data, Applied::Done);
+    assert_eq!(voter(&quorum).raft.client_write(current).await.unwrap().data, Applied::Done);
     assert_eq!(quorum.version().offset, before.offset + 2);
 }
 
@@ -233,7 +237,7 @@ async fn an_entry_that_contradicts_the_metadata_fails_the_quorum_aloud() {
         decided_by: 1,
         records: vec![RemoveTopicRecord::default().into()],
     };
-    assert!(quorum.raft.client_write(impossible).await.is_err());
+    assert!(voter(&quorum).raft.client_write(impossible).await.is_err());
     let error = create(&quorum, "late").await.unwrap_err();
     assert!(matches!(error, SubmitError::Failed(_)), "{error}");
     assert!(quorum.status().failure.is_some());

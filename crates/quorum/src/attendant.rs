@@ -1,0 +1,74 @@
+//! What a voter does besides voting: tells who leads, ticks while there are others to watch, and names the cluster when it is the first to lead.
+
+use std::sync::Arc;
+
+use dohle_metadata::controller::ControllerRequest;
+use futures_util::future::{self, Either};
+use openraft::async_runtime::watch::WatchReceiver;
+use openraft::{AsyncRuntime, Raft};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::controller_loop::Submission;
+use crate::identity::Identity;
+use crate::publisher::Publisher;
+use crate::runtime::Runtime;
+use crate::state_machine::StateMachine;
+use crate::type_config::{Leader, TypeConfig};
+
+pub(crate) struct Attendant<R: Runtime> {
+    pub(crate) raft: Raft<TypeConfig<R>, StateMachine>,
+    pub(crate) identity: Arc<Identity>,
+    pub(crate) publisher: Arc<Publisher>,
+    pub(crate) requests: mpsc::WeakSender<Submission>,
+    pub(crate) leader: watch::Sender<Option<Leader>>,
+}
+
+impl<R: Runtime> Attendant<R> {
+    /// Ends with the quorum: `stopped` is dropped then.
+    pub(crate) async fn run(self, mut stopped: watch::Receiver<()>) {
+        let mut metrics = self.raft.server_metrics();
+        let mut named_in = None;
+        loop {
+            let (leader, voters, term) = {
+                let metrics = metrics.borrow_watched();
+                let membership = metrics.membership_config.membership();
+                let leader = metrics.current_leader.map(|node_id| Leader {
+                    node_id,
+                    address: membership.get_node(&node_id).map_or_else(String::new, |node| node.addr.clone()),
+                });
+                (leader, membership.voter_ids().count(), metrics.vote.leader_id.term)
+            };
+            // A node that votes alone has nobody to watch, and sleeps when nothing is asked of it.
+            self.raft.runtime_config().tick(voters > 1);
+            let leads = leader.as_ref().is_some_and(|leader| leader.node_id == self.identity.node_id);
+            self.leader.send_if_modified(|known| {
+                let is_news = *known != leader;
+                *known = leader;
+                is_news
+            });
+            if leads && named_in != Some(term) && self.publisher.current().image.cluster_id().is_none() {
+                named_in = Some(term);
+                self.name_cluster();
+            }
+            let changed = std::pin::pin!(metrics.changed());
+            match future::select(changed, std::pin::pin!(stopped.changed())).await {
+                Either::Left((Ok(()), _)) => {}
+                _ => return,
+            }
+        }
+    }
+
+    fn name_cluster(&self) {
+        let Some(requests) = self.requests.upgrade() else { return };
+        let cluster_id = self.identity.name_to_give::<R>();
+        let naming = async move {
+            let (reply, named) = oneshot::channel();
+            let request = ControllerRequest::Bootstrap { cluster_id };
+            // Whoever leads next tries again if this one does not succeed.
+            let _ = requests.send(Submission { request, reply }).await;
+            drop(requests);
+            let _ = named.await;
+        };
+        drop(R::Async::spawn(naming));
+    }
+}

@@ -1,0 +1,110 @@
+//! Adding and removing voters, and handing over the leadership: all on the leader, one change at a time.
+
+use std::collections::BTreeSet;
+
+use openraft::async_runtime::watch::WatchReceiver;
+use openraft::errors::{ClientWriteError, RaftError};
+use openraft::{AsyncRuntime, BasicNode, ChangeMembers, RaftMetrics};
+
+use crate::limits;
+use crate::runtime::Runtime;
+use crate::status;
+use crate::type_config::{NodeId, TypeConfig};
+use crate::voter::Voter;
+use crate::voter_change_error::VoterChangeError;
+
+impl<R: Runtime> Voter<R> {
+    /// The node learns all that there is first, so that the quorum does not wait for it afterwards.
+    pub(crate) async fn add(&self, node_id: NodeId, address: String) -> Result<Option<String>, VoterChangeError> {
+        let _one_at_a_time = self.change_of_voters.try_lock().map_err(|_| VoterChangeError::UnderWay)?;
+        if self.voters_if_leading()?.contains(&node_id) {
+            return Err(VoterChangeError::AlreadyVoter(node_id));
+        }
+        let learning = self.raft.add_learner(node_id, BasicNode::new(address), true);
+        match R::Async::timeout(limits::CATCH_UP_TIMEOUT, learning).await {
+            Ok(outcome) => drop(outcome.map_err(|error| self.change_error(error))?),
+            Err(_) => {
+                // Not to be waited for: who cannot be reached is not asked.
+                let removed = ChangeMembers::RemoveNodes(BTreeSet::from([node_id]));
+                let _ = R::Async::timeout(limits::MEMBERSHIP_TIMEOUT, self.raft.change_membership(removed, true)).await;
+                return Err(VoterChangeError::NotCaughtUp(node_id));
+            }
+        }
+        self.change(ChangeMembers::AddVoterIds(BTreeSet::from([node_id]))).await
+    }
+
+    pub(crate) async fn remove(&self, node_id: NodeId) -> Result<Option<String>, VoterChangeError> {
+        let _one_at_a_time = self.change_of_voters.try_lock().map_err(|_| VoterChangeError::UnderWay)?;
+        let voters = self.voters_if_leading()?;
+        if !voters.contains(&node_id) {
+            return Err(VoterChangeError::NotAVoter(node_id));
+        }
+        if voters.len() == 1 {
+            return Err(VoterChangeError::LastVoter(node_id));
+        }
+        self.change(ChangeMembers::RemoveVoters(BTreeSet::from([node_id]))).await
+    }
+
+    async fn change(&self, change: ChangeMembers<NodeId, BasicNode>) -> Result<Option<String>, VoterChangeError> {
+        let changing = self.raft.change_membership(change, false);
+        match R::Async::timeout(limits::MEMBERSHIP_TIMEOUT, changing).await {
+            Ok(outcome) => {
+                let response = outcome.map_err(|error| self.change_error(error))?;
+                let voters = response.membership.map_or(0, |membership| membership.voter_ids().count());
+                Ok(status::warning(voters))
+            }
+            Err(_) => Err(VoterChangeError::TimedOut),
+        }
+    }
+
+    /// Returns when `to` leads.
+    pub(crate) async fn transfer(&self, to: NodeId) -> Result<(), VoterChangeError> {
+        if !self.voters_if_leading()?.contains(&to) {
+            return Err(VoterChangeError::NotAVoter(to));
+        }
+        if to == self.identity.node_id {
+            return Ok(());
+        }
+        let asked = self.raft.trigger().transfer_leader(to).await;
+        asked.map_err(|error| VoterChangeError::Failed(error.to_string()))?;
+        let is_done = |metrics: &RaftMetrics<TypeConfig<R>>| metrics.current_leader == Some(to);
+        let waiting = self
+            .raft
+            .wait(Some(limits::HANDOVER_TIMEOUT))
+            .metrics(is_done, "another leader")
+            .await;
+        waiting.map(drop).map_err(|_| VoterChangeError::TimedOut)
+    }
+
+    /// Whoever has come furthest is to lead when this node goes.
+    pub(crate) async fn hand_over(&self) {
+        let Ok(voters) = self.voters_if_leading() else { return };
+        let others = voters.into_iter().filter(|id| *id != self.identity.node_id);
+        let alive_since = R::now_ms() - limits::ELECTION_TIMEOUT_MS_MAX as i64;
+        let heard = others
+            .map(|id| self.contacts.voter(id))
+            .filter(|voter| voter.last_fetch_ms >= alive_since);
+        let Some(next) = heard.max_by_key(|voter| voter.log_end_offset) else {
+            return;
+        };
+        match self.transfer(next.node_id).await {
+            Ok(()) => tracing::info!("node {} is the controller from now on", next.node_id),
+            Err(error) => tracing::warn!("the leadership of the metadata quorum was not handed over: {error}"),
+        }
+    }
+
+    fn voters_if_leading(&self) -> Result<BTreeSet<NodeId>, VoterChangeError> {
+        let not_controller = |leader| VoterChangeError::NotController { leader };
+        self.raft.as_leader().map_err(|other| not_controller(other.leader_id))?;
+        Ok(self.raft.metrics().borrow_watched().membership_config.voter_ids().collect())
+    }
+
+    #[allow(clippy::needless_pass_by_value, reason = "the argument of `map_err`")]
+    fn change_error(&self, error: RaftError<TypeConfig<R>, ClientWriteError<TypeConfig<R>>>) -> VoterChangeError {
+        match error {
+            RaftError::APIError(ClientWriteError::ForwardToLeader(other)) => VoterChangeError::NotController { leader: other.leader_id },
+            RaftError::APIError(ClientWriteError::LogEntryDiscarded(_)) => VoterChangeError::TimedOut,
+            other => VoterChangeError::Failed(other.to_string()),
+        }
+    }
+}
