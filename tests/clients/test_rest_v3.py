@@ -8,15 +8,24 @@ import pytest
 import requests
 from confluent_kafka import Consumer
 from harness.node import Node, free_port
-from harness.rest import wait_until_ready
+
+
+def clusters(url):
+    """Asks until the proxy is there."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            return requests.get(f"{url}/v3/clusters").json()
+        except requests.ConnectionError:
+            assert time.monotonic() < deadline, f"nobody answers at {url}"
+            time.sleep(0.02)
 
 
 @pytest.fixture(scope="module")
 def rest(tmp_path_factory):
     url = f"http://127.0.0.1:{free_port()}"
     node = Node(tmp_path_factory.mktemp("rest"), rest_listeners=url, group_initial_rebalance_delay_ms=0).start()
-    wait_until_ready(url)
-    node.cluster = requests.get(f"{url}/v3/clusters").json()["data"][0]["metadata"]["self"]
+    node.cluster = clusters(url)["data"][0]["metadata"]["self"]
     assert node.cluster.startswith(f"{url}/v3/clusters/")
     yield node
     node.kill()
