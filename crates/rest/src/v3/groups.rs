@@ -220,7 +220,7 @@ fn shown_assignment(scope: &Scope, group: &str, member: &MemberDescription, tp: 
     };
     let consumer = group_place.within("consumers", "consumer", &member.id);
     let assignment = consumer.within("assignments", "assignment", &tp.topic);
-    assignment.within("partitions", "partition", tp.partition).holds(data)
+    assignment.within("partitions", "partition", &tp.partition).holds(data)
 }
 
 /// `PreparingRebalance` is `PREPARING_REBALANCE` here.

@@ -175,7 +175,7 @@ async fn offset_at(scope: &Scope, tp: &TopicPartition, timestamp: i64) -> Result
 
 fn shown(scope: &Scope, topic: &str, partition: &PartitionDescription) -> Resource<PartitionData> {
     let place = scope.place.partition(topic, partition.index);
-    let leader = (partition.leader >= 0).then(|| place.within("replicas", "replica", partition.leader).related());
+    let leader = (partition.leader >= 0).then(|| place.within("replicas", "replica", &partition.leader).related());
     let data = PartitionData {
         cluster_id: scope.cluster_id.clone(),
         topic_name: topic.to_owned(),
@@ -197,5 +197,5 @@ pub(super) fn shown_replica(scope: &Scope, topic: &str, partition: &PartitionDes
         broker: scope.place.broker(broker).related(),
     };
     let place = scope.place.partition(topic, partition.index);
-    place.within("replicas", "replica", broker).holds(data)
+    place.within("replicas", "replica", &broker).holds(data)
 }

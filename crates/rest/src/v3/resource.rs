@@ -64,7 +64,7 @@ impl Place {
     }
 
     /// One of a kind that belongs to this: `topics`, `topic` and a topic's name.
-    pub(super) fn within(&self, collection: &str, kind: &str, id: impl ToString) -> Place {
+    pub(super) fn within(&self, collection: &str, kind: &str, id: &(impl ToString + ?Sized)) -> Place {
         let id = id.to_string();
         Place {
             url: format!("{}/{collection}/{}", self.url, escaped(&id)),
@@ -93,11 +93,11 @@ impl Place {
     }
 
     pub(super) fn broker(&self, id: i32) -> Place {
-        self.within("brokers", "broker", id)
+        self.within("brokers", "broker", &id)
     }
 
     pub(super) fn partition(&self, topic: &str, index: i32) -> Place {
-        self.topic(topic).within("partitions", "partition", index)
+        self.topic(topic).within("partitions", "partition", &index)
     }
 
     pub(super) fn group(&self, id: &str) -> Place {
@@ -106,7 +106,7 @@ impl Place {
 
     /// Of a group, for a partition.
     pub(super) fn lag(&self, topic: &str, index: i32) -> Place {
-        self.within("lags", "lag", topic).within("partitions", "partition", index)
+        self.within("lags", "lag", topic).within("partitions", "partition", &index)
     }
 
     /// A link to this.
