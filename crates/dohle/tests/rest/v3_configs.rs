@@ -4,7 +4,7 @@ use super::Rest;
 use super::v3::field;
 use serde_json::{Value, json};
 
-fn alter(name: &str, value: Value, operation: &str) -> Value {
+fn alter(name: &str, value: &Value, operation: &str) -> Value {
     json!({"name": name, "value": value, "operation": operation})
 }
 
@@ -42,7 +42,7 @@ fn configs_of_topics() {
     assert_eq!(rest.v3("DELETE", "/topics/t/configs/retention.ms", &Value::Null).status, 204);
     assert_eq!(value(), json!("604800000"));
     let mut changes =
-        json!({"data": [alter("retention.ms", json!("5"), "SET"), alter("segment.ms", Value::Null, "DELETE")], "validate_only": true});
+        json!({"data": [alter("retention.ms", &json!("5"), "SET"), alter("segment.ms", &Value::Null, "DELETE")], "validate_only": true});
     assert_eq!(rest.v3("POST", "/topics/t/configs:alter", &changes).status, 204);
     assert_eq!(value(), json!("604800000"), "it is only checked");
     changes["validate_only"] = json!(false);
@@ -88,7 +88,7 @@ fn configs_of_brokers_and_of_the_cluster() {
     );
     let name = format!("crn:///kafka={id}/broker=3/config=log.retention.ms");
     assert_eq!(entry["metadata"], json!({"self": rest.v3_url(path), "resource_name": name}));
-    let changes = json!({"data": [alter("log.retention.ms", Value::Null, "DELETE")]});
+    let changes = json!({"data": [alter("log.retention.ms", &Value::Null, "DELETE")]});
     assert_eq!(rest.v3("POST", "/brokers/3/configs:alter", &changes).status, 204);
     assert_ne!(rest.v3_get(path)["value"], json!("5000"));
     assert_eq!(rest.v3("PUT", path, &json!({"value": "6000"})).status, 204);
@@ -111,7 +111,7 @@ fn configs_of_brokers_and_of_the_cluster() {
     assert_eq!(rest.v3_get("/broker-configs")["data"], json!([entry]));
     assert_eq!(rest.v3_get("/brokers/3/configs/log.retention.ms")["value"], json!("7000"));
     assert_eq!(rest.v3("DELETE", path, &Value::Null).status, 204);
-    let changes = json!({"data": [alter("log.retention.ms", json!("8000"), "SET")]});
+    let changes = json!({"data": [alter("log.retention.ms", &json!("8000"), "SET")]});
     assert_eq!(rest.v3("POST", "/broker-configs:alter", &changes).status, 204);
     assert_eq!(rest.v3_get(path)["value"], json!("8000"));
 }
@@ -129,12 +129,12 @@ fn r3_bad_configs_change_nothing() {
     let null = Value::Null;
     rest.v3("GET", "/topics/t/configs/no.such", &null)
         .is_error(404, 404, "Config no.such cannot be found.");
-    let both = json!({"data": [alter("retention.ms", json!("5"), "SET"), alter("no.such", json!("1"), "SET")]});
+    let both = json!({"data": [alter("retention.ms", &json!("5"), "SET"), alter("no.such", &json!("1"), "SET")]});
     rest.v3("POST", "/topics/t/configs:alter", &both).is_error(400, 40002, "");
-    let nothing = json!({"data": [alter("retention.ms", Value::Null, "SET")]});
+    let nothing = json!({"data": [alter("retention.ms", &Value::Null, "SET")]});
     rest.v3("POST", "/topics/t/configs:alter", &nothing)
         .is_error(422, 422, "retention.ms may not be null");
-    let unknown = json!({"data": [alter("retention.ms", json!("5"), "APPEND")]});
+    let unknown = json!({"data": [alter("retention.ms", &json!("5"), "APPEND")]});
     rest.v3("POST", "/topics/t/configs:alter", &unknown).is_error(400, 400, "");
     for (method, path, body) in [
         ("GET", "/topics/none/configs", Value::Null),
@@ -144,7 +144,7 @@ fn r3_bad_configs_change_nothing() {
         (
             "POST",
             "/topics/none/configs:alter",
-            json!({"data": [alter("retention.ms", json!("5"), "SET")]}),
+            json!({"data": [alter("retention.ms", &json!("5"), "SET")]}),
         ),
     ] {
         rest.v3(method, path, &body).is_error(404, 40403, "");
