@@ -49,6 +49,7 @@ def warm_kafka(folder):
         produce(peer, topic, size, batch_size=16 * KIB)
         for depth in (1, 8):
             load("requests", "--bootstrap-server", peer.address, "--topic", topic, "--depth", depth, "--seconds", 3)
+        load("latency", "--bootstrap-server", peer.address, "--topic", topic, "--rate", 5000, "--seconds", 4)
         produce(peer, topic, size, "--text", records=RECORDS[size] // 2, compression_codec="lz4")
         produce(peer, topic, size, "--text", records=RECORDS[size] // 2, compression_codec="zstd")
         peer.delete(topic)

@@ -92,6 +92,24 @@ async fn w11_trap_14_counts_that_nothing_stands_behind() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn without_strict_validation_only_the_batch_is_looked_at() {
+    let broker = TestBroker::start().await;
+    broker.create_topic("lazy", 1, &[("strict.validation", "false")]).await;
+    // Three records, of which the header tells two; and a header that contradicts itself.
+    let fewer = forge(&batch_of(&["one", "two", "three"]), |batch| {
+        set_i32(batch, 23, 1);
+        set_i32(batch, 57, 2);
+    });
+    let uneven = forge(&batch_of(&["value"]), |batch| set_i32(batch, 23, 5));
+    assert_refused(&broker, Some(fewer.clone()), ErrorCode::InvalidRecord).await;
+    let mut client = broker.connect().await;
+    for (records, error) in [(fewer, ErrorCode::None), (uneven, ErrorCode::InvalidRecord)] {
+        let answer = client.produce_with(9, &produce_request(-1, "lazy", 0, Some(records))).await;
+        assert_eq!(error_of(answer.error_code), error, "{:?}", answer.error_message);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn w12_trap_14_what_producers_may_not_write() {
     let broker = TestBroker::start().await;
     let control = forge(&batch_of(&["value"]), |batch| set_i16(batch, 21, 0x20));
