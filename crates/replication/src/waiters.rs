@@ -44,10 +44,19 @@ pub trait ParkedFetch {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct WaitKey(u64);
 
+/// What a fetch waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reader {
+    /// A higher high watermark.
+    Consumer,
+    /// A later end of the log.
+    Follower,
+}
+
 /// Fetches that wait at the end of one partition.
 #[derive(Debug)]
 pub(crate) struct ByteWaiters<F> {
-    parked: BTreeMap<WaitKey, F>,
+    parked: BTreeMap<WaitKey, (Reader, F)>,
     next_key: u64,
 }
 
@@ -59,10 +68,10 @@ impl<F: ParkedFetch> ByteWaiters<F> {
         }
     }
 
-    pub(crate) fn park(&mut self, parked: F) -> WaitKey {
+    pub(crate) fn park(&mut self, reader: Reader, parked: F) -> WaitKey {
         let key = WaitKey(self.next_key);
         self.next_key += 1;
-        self.parked.insert(key, parked);
+        self.parked.insert(key, (reader, parked));
         key
     }
 
@@ -70,14 +79,15 @@ impl<F: ParkedFetch> ByteWaiters<F> {
         self.parked.remove(&key);
     }
 
-    pub(crate) fn take_satisfied(&mut self, bytes: u64) -> impl Iterator<Item = F> + '_ {
+    pub(crate) fn take_satisfied(&mut self, reader: Reader, bytes: u64) -> impl Iterator<Item = F> + '_ {
+        let is_satisfied = move |(of, parked): &(Reader, F)| *of == reader && parked.on_readable(bytes);
         self.parked
-            .extract_if(.., move |_, parked| parked.on_readable(bytes))
-            .map(|(_, parked)| parked)
+            .extract_if(.., move |_, waiting| is_satisfied(waiting))
+            .map(|(_, (_, parked))| parked)
     }
 
     pub(crate) fn take_all(&mut self) -> impl Iterator<Item = F> + '_ {
-        std::mem::take(&mut self.parked).into_values()
+        std::mem::take(&mut self.parked).into_values().map(|(_, parked)| parked)
     }
 }
 
@@ -110,12 +120,13 @@ mod tests {
     #[test]
     fn bytes_wake_those_who_have_enough() {
         let mut waiters = ByteWaiters::new();
-        waiters.park(Need(Cell::new(10)));
-        let cancelled = waiters.park(Need(Cell::new(1)));
-        waiters.park(Need(Cell::new(100)));
+        waiters.park(Reader::Consumer, Need(Cell::new(10)));
+        let cancelled = waiters.park(Reader::Consumer, Need(Cell::new(1)));
+        waiters.park(Reader::Consumer, Need(Cell::new(100)));
+        assert_eq!(waiters.take_satisfied(Reader::Follower, 1000).count(), 0);
         waiters.cancel(cancelled);
-        assert_eq!(waiters.take_satisfied(9).count(), 0);
-        assert_eq!(waiters.take_satisfied(1).count(), 1);
+        assert_eq!(waiters.take_satisfied(Reader::Consumer, 9).count(), 0);
+        assert_eq!(waiters.take_satisfied(Reader::Consumer, 1).count(), 1);
         assert_eq!(waiters.take_all().map(|need| need.0.get()).collect::<Vec<_>>(), [90]);
     }
 }

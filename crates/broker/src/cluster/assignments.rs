@@ -64,6 +64,9 @@ impl<'a> Assignments<'a> {
             let assignment = Assignment {
                 leader: partition.leader,
                 leader_epoch: partition.leader_epoch,
+                partition_epoch: partition.partition_epoch,
+                replicas: partition.replicas.clone(),
+                isr: partition.isr.clone(),
             };
             (index, assignment)
         });

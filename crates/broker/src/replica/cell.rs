@@ -13,7 +13,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use dohle_protocol::ErrorCode;
 use dohle_protocol::id::{BrokerId, LeaderEpoch, Offset, PartitionIndex};
-use dohle_replication::{Acks, Assignment, LogEnd, Partition, WaitKey};
+use dohle_replication::{Acks, Assignment, LogEnd, Partition, Reader, Rules, WaitKey};
 use dohle_storage::epoch_cache::{EpochCache, EpochEnd};
 use dohle_storage::{
     AppendContext, AppendError, AppendInfo, AppendOrigin, LogError, LogPositions, PartitionLog, SyncState, SyncTarget, Syncable,
@@ -21,6 +21,7 @@ use dohle_storage::{
 use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
+use crate::clock;
 use crate::limits;
 use crate::metrics::Metrics;
 use crate::replica::ack_ticket::AckTicket;
@@ -100,7 +101,7 @@ impl Cell {
     pub(crate) fn new(log: PartitionLog, directory: Arc<LogDirectory>, services: Arc<CellServices>, flush: FlushPolicy) -> Cell {
         let identity = log.identity().clone();
         let tail = TailCache::new(Arc::clone(&services.tail_budget));
-        let role = Partition::new();
+        let role = Partition::new(services.me, rules(flush), Offset::ZERO);
         let replica = Replica {
             log,
             role,
@@ -123,15 +124,14 @@ impl Cell {
     }
 
     /// The metadata say who leads.
-    pub(crate) fn assign(self: &Arc<Cell>, assignment: Assignment) {
+    pub(crate) fn assign(self: &Arc<Cell>, assignment: &Assignment) {
         let effects = {
             let mut replica = self.lock();
             let log = LogEnd {
                 written: replica.log.log_end_offset(),
                 synced: replica.log.recovery_point(),
             };
-            let durability = replica.flush.durability();
-            replica.role.on_assignment(assignment, self.services.me, log, durability)
+            replica.role.on_assignment(assignment, log, clock::now_ms())
         };
         self.carry_out(effects);
     }
@@ -140,7 +140,7 @@ impl Cell {
         let effects = {
             let mut replica = self.lock();
             replica.log.update_config(Arc::clone(&settings.log));
-            let mut effects = replica.role.set_durability(settings.flush.durability());
+            let mut effects = replica.role.set_rules(rules(settings.flush));
             if replica.flush != settings.flush {
                 replica.flush = settings.flush;
                 // What was written under the old policy must not wait longer than the new one allows.
@@ -196,7 +196,7 @@ impl Cell {
         }
         let is_parked = !replica.role.is_acknowledged(context.acks, end);
         if is_parked {
-            replica.role.park_produce(end, ticket());
+            replica.role.park_produce(context.acks, end, ticket());
         }
         let is_compacted = replica.log.config().compact;
         drop(replica);
@@ -225,7 +225,7 @@ impl Cell {
         }
         // What is not acknowledged by now never will be.
         self.check_writable(&replica)?;
-        replica.role.park_produce(end, ticket());
+        replica.role.park_produce(Acks::All, end, ticket());
         Ok(true)
     }
 
@@ -289,7 +289,7 @@ impl Cell {
 
     /// Parks a fetch that has seen everything below the high watermark `seen`; `None` if it has to look again.
     pub(crate) fn park_fetch(&self, seen: Offset, ticket: FetchTicket) -> Option<WaitKey> {
-        self.lock().role.park_fetch(seen, ticket)
+        self.lock().role.park_fetch(Reader::Consumer, seen, ticket)
     }
 
     pub(crate) fn cancel_fetch(&self, key: WaitKey) {
@@ -320,16 +320,12 @@ impl Cell {
 
     pub(crate) fn positions(&self) -> LogPositions {
         let replica = self.lock();
-        let high_watermark = replica
-            .role
-            .leader(LeaderEpoch::NONE)
-            .map_or(Offset::ZERO, |leader| leader.high_watermark());
         LogPositions {
             topic: Arc::clone(&self.topic),
             partition: self.partition,
             recovery_point: replica.log.recovery_point(),
             log_start: replica.log.log_start_offset(),
-            high_watermark,
+            high_watermark: replica.role.high_watermark(),
             cleaned_to: replica.log.cleaned_to(),
         }
     }
@@ -486,10 +482,18 @@ impl Replica {
     }
 }
 
+fn rules(flush: FlushPolicy) -> Rules {
+    Rules {
+        durability: flush.durability(),
+        ..Rules::default()
+    }
+}
+
 /// The effects that need no committer.
 fn answer(effect: Effect) {
     match effect {
-        Effect::Sync => {}
+        // What concerns other replicas does not come from a partition of one.
+        Effect::Sync | Effect::ProposeIsr(_) | Effect::Fetch => {}
         Effect::AnswerProduce { parked, outcome } => parked.answer(outcome),
         Effect::WakeFetch { parked } => parked.wake(),
     }

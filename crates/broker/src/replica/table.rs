@@ -174,7 +174,7 @@ impl ReplicaTable {
         }
         for (partition, assigned) in &assignment.partitions {
             if let Ok(cell) = topic.cell(partition.0) {
-                cell.assign(*assigned);
+                cell.assign(assigned);
             }
         }
     }
@@ -277,10 +277,13 @@ impl ReplicaTable {
 
     /// Opens what is not open yet, several logs at a time if they are many.
     fn open_all(&self, assignments: &[TopicAssignment], at_start: bool) {
-        let all = assignments
-            .iter()
-            .flat_map(|topic| topic.partitions.iter().map(move |partition| (topic, *partition)));
-        let is_missing = |(topic, (partition, _)): &(&TopicAssignment, (PartitionIndex, Assignment))| {
+        let all = assignments.iter().flat_map(|topic| {
+            topic
+                .partitions
+                .iter()
+                .map(move |(partition, assigned)| (topic, (*partition, assigned)))
+        });
+        let is_missing = |(topic, (partition, _)): &(&TopicAssignment, (PartitionIndex, &Assignment))| {
             self.topic_by_id(topic.id).is_none_or(|open| open.cell(partition.0).is_err())
         };
         let wanted: Vec<_> = all.filter(is_missing).collect();
@@ -289,7 +292,7 @@ impl ReplicaTable {
         let work = || {
             let take = || next.fetch_add(1, Ordering::Relaxed);
             while let Some(((topic, (partition, assigned)), place)) = Some(take()).and_then(|at| wanted.get(at).zip(opened.get(at))) {
-                place.get_or_init(|| self.open_place(topic, *partition, *assigned, at_start));
+                place.get_or_init(|| self.open_place(topic, *partition, assigned, at_start));
             }
         };
         let threads = (wanted.len() / limits::LOGS_PER_OPEN_THREAD_MIN).min(limits::OPEN_THREADS_MAX);
@@ -328,7 +331,7 @@ impl ReplicaTable {
         topics.by_id.insert(topic.id, topic);
     }
 
-    fn open_place(&self, topic: &TopicAssignment, partition: PartitionIndex, assigned: Assignment, at_start: bool) -> Place {
+    fn open_place(&self, topic: &TopicAssignment, partition: PartitionIndex, assigned: &Assignment, at_start: bool) -> Place {
         match self.open(topic, partition, at_start) {
             Ok(cell) => {
                 cell.assign(assigned);

@@ -1,6 +1,12 @@
-//! Transitions of one partition: who waits, and what ends the wait.
+//! Transitions of one partition, by value: what it is told, and which effects come out.
+
+mod followers;
+mod following;
+mod membership;
+mod one_replica;
 
 use super::*;
+use crate::assignment::Durability;
 use std::rc::Rc;
 
 #[derive(Debug, Clone, PartialEq)]
@@ -23,20 +29,35 @@ type TestPartition = Partition<&'static str, Need>;
 
 const ME: BrokerId = BrokerId(1);
 
+/// The partition epoch rises with the leader epoch here.
 fn assignment(leader: i32, epoch: i32) -> Assignment {
     Assignment {
         leader: BrokerId(leader),
-        leader_epoch: LeaderEpoch(epoch),
+        ..Assignment::alone(ME, LeaderEpoch(epoch))
+    }
+}
+
+fn ids(ids: &[i32]) -> Vec<BrokerId> {
+    ids.iter().map(|id| BrokerId(*id)).collect()
+}
+
+fn log(written: i64, synced: i64) -> LogEnd {
+    LogEnd {
+        written: Offset(written),
+        synced: Offset(synced),
+    }
+}
+
+fn rules(durability: Durability) -> Rules {
+    Rules {
+        durability,
+        ..Rules::default()
     }
 }
 
 fn leading(durability: Durability, written: i64, synced: i64) -> TestPartition {
-    let mut partition = TestPartition::new();
-    let log = LogEnd {
-        written: Offset(written),
-        synced: Offset(synced),
-    };
-    let effects = partition.on_assignment(assignment(1, 5), ME, log, durability);
+    let mut partition = TestPartition::new(ME, rules(durability), Offset::ZERO);
+    let effects = partition.on_assignment(&assignment(1, 5), log(written, synced), 0);
     let expected = if durability == Durability::Synced && synced < written {
         vec![Effect::Sync]
     } else {
@@ -47,7 +68,7 @@ fn leading(durability: Durability, written: i64, synced: i64) -> TestPartition {
 }
 
 fn high_watermark(partition: &TestPartition) -> i64 {
-    partition.leader(LeaderEpoch::NONE).unwrap().high_watermark().0
+    partition.high_watermark().0
 }
 
 fn answered(name: &'static str) -> Effect<&'static str, Need> {
@@ -57,137 +78,9 @@ fn answered(name: &'static str) -> Effect<&'static str, Need> {
     }
 }
 
-#[test]
-fn trap_34_epochs_of_the_past_and_of_the_future_are_told_apart() {
-    let partition = leading(Durability::Written, 0, 0);
-    assert!(partition.leader(LeaderEpoch::NONE).is_ok());
-    assert!(partition.leader(LeaderEpoch(5)).is_ok());
-    assert_eq!(partition.leader(LeaderEpoch(4)).unwrap_err(), ErrorCode::FencedLeaderEpoch);
-    assert_eq!(partition.leader(LeaderEpoch(6)).unwrap_err(), ErrorCode::UnknownLeaderEpoch);
-}
-
-#[test]
-fn nobody_but_the_leader_answers() {
-    let mut partition = TestPartition::new();
-    assert_eq!(partition.leader(LeaderEpoch::NONE).unwrap_err(), ErrorCode::NotLeaderOrFollower);
-    let log = LogEnd {
-        written: Offset(3),
-        synced: Offset(3),
-    };
-    assert_eq!(partition.on_assignment(assignment(2, 7), ME, log, Durability::Written), []);
-    assert_eq!(partition.leader(LeaderEpoch::NONE).unwrap_err(), ErrorCode::NotLeaderOrFollower);
-    assert_eq!(partition.leader(LeaderEpoch(6)).unwrap_err(), ErrorCode::FencedLeaderEpoch);
-}
-
-#[test]
-fn under_commit_nothing_is_read_or_acknowledged_before_it_is_synced() {
-    let mut partition = leading(Durability::Synced, 10, 10);
-    assert_eq!(partition.on_append(Offset(13), 100), [Effect::Sync]);
-    assert_eq!(high_watermark(&partition), 10);
-    assert!(partition.is_acknowledged(Acks::None, Offset(13)));
-    assert!(!partition.is_acknowledged(Acks::Leader, Offset(13)));
-    assert!(!partition.is_acknowledged(Acks::All, Offset(13)));
-    partition.park_produce(Offset(13), "first");
-    assert_eq!(partition.on_append(Offset(20), 100), [Effect::Sync]);
-    partition.park_produce(Offset(20), "second");
-    assert_eq!(partition.on_synced(Offset(13)), [answered("first")]);
-    assert_eq!(high_watermark(&partition), 13);
-    assert_eq!(partition.on_synced(Offset(20)), [answered("second")]);
-    assert!(partition.is_acknowledged(Acks::All, Offset(20)));
-}
-
-#[test]
-fn under_the_other_policies_a_written_record_counts_at_once() {
-    let mut partition = leading(Durability::Written, 10, 4);
-    assert_eq!(high_watermark(&partition), 10);
-    assert_eq!(partition.on_append(Offset(11), 100), []);
-    assert_eq!(high_watermark(&partition), 11);
-    assert!(partition.is_acknowledged(Acks::Leader, Offset(11)));
-    assert!(partition.is_acknowledged(Acks::All, Offset(11)));
-}
-
-#[test]
-fn after_a_crash_records_that_were_not_synced_become_readable_by_the_first_sync() {
-    let mut partition = leading(Durability::Synced, 10, 6);
-    assert_eq!(high_watermark(&partition), 6);
-    assert_eq!(partition.on_synced(Offset(10)), []);
-    assert_eq!(high_watermark(&partition), 10);
-}
-
-#[test]
-fn the_high_watermark_never_moves_back() {
-    let mut partition = leading(Durability::Written, 10, 0);
-    assert_eq!(partition.set_durability(Durability::Synced), [Effect::Sync]);
-    assert_eq!(high_watermark(&partition), 10);
-    assert_eq!(partition.on_synced(Offset(3)), []);
-    assert_eq!(high_watermark(&partition), 10);
-    let log = LogEnd {
-        written: Offset(10),
-        synced: Offset(3),
-    };
-    assert_eq!(
-        partition.on_assignment(assignment(1, 6), ME, log, Durability::Synced),
-        [Effect::Sync]
-    );
-    assert_eq!(high_watermark(&partition), 10);
-    assert_eq!(partition.on_assignment(assignment(1, 5), ME, log, Durability::Synced), []);
-    assert_eq!(partition.leader_epoch(), LeaderEpoch(6));
-}
-
-#[test]
-fn a_weaker_policy_ends_the_wait_for_a_sync() {
-    let mut partition = leading(Durability::Synced, 0, 0);
-    assert_eq!(partition.on_append(Offset(1), 100), [Effect::Sync]);
-    partition.park_produce(Offset(1), "waits");
-    assert_eq!(partition.set_durability(Durability::Written), [answered("waits")]);
-}
-
-#[test]
-fn a_fetch_is_woken_by_bytes_that_it_may_read() {
-    let mut partition = leading(Durability::Synced, 0, 0);
-    let need = Need::of(150);
-    partition.park_fetch(Offset(0), need.clone()).unwrap();
-    let impatient = Need::of(1);
-    let key = partition.park_fetch(Offset(0), impatient.clone()).unwrap();
-    partition.cancel_fetch(key);
-    assert_eq!(partition.on_append(Offset(1), 100), [Effect::Sync]);
-    assert_eq!(partition.on_append(Offset(2), 100), [Effect::Sync]);
-    assert_eq!(partition.on_synced(Offset(1)), []);
-    assert_eq!(
-        partition.park_fetch(Offset(0), Need::of(1)),
-        None,
-        "it has missed an append and must look again"
-    );
-    assert_eq!(partition.on_synced(Offset(2)), [Effect::WakeFetch { parked: need }]);
-    assert_eq!(impatient.0.get(), 1);
-}
-
-#[test]
-fn a_stalled_disk_does_not_make_the_leader_remember_without_bound() {
-    let mut partition = leading(Durability::Synced, 0, 0);
-    let appends = 3 * crate::limits::UNSYNCED_APPENDS_MAX as i64;
-    let need = Need::of(appends * 10);
-    partition.park_fetch(Offset(0), need.clone()).unwrap();
-    for end in 1..=appends {
-        assert_eq!(partition.on_append(Offset(end), 10), [Effect::Sync]);
+fn refused(name: &'static str, error: ErrorCode) -> Effect<&'static str, Need> {
+    Effect::AnswerProduce {
+        parked: name,
+        outcome: Err(error),
     }
-    assert_eq!(partition.on_synced(Offset(appends)), [Effect::WakeFetch { parked: need }]);
-}
-
-#[test]
-fn whoever_waits_is_told_when_the_log_is_lost() {
-    let mut partition = leading(Durability::Synced, 0, 0);
-    assert_eq!(partition.on_append(Offset(1), 100), [Effect::Sync]);
-    partition.park_produce(Offset(1), "waits");
-    let need = Need::of(1);
-    partition.park_fetch(Offset(0), need.clone()).unwrap();
-    let refused = Effect::AnswerProduce {
-        parked: "waits",
-        outcome: Err(ErrorCode::KafkaStorageError),
-    };
-    assert_eq!(
-        partition.give_up(ErrorCode::KafkaStorageError),
-        [refused, Effect::WakeFetch { parked: need }]
-    );
-    assert_eq!(partition.on_synced(Offset(1)), []);
 }

@@ -52,10 +52,7 @@ fn cell() -> Arc<Cell> {
 }
 
 fn lead(cell: &Arc<Cell>, epoch: i32) {
-    cell.assign(Assignment {
-        leader: BrokerId(1),
-        leader_epoch: LeaderEpoch(epoch),
-    });
+    cell.assign(&Assignment::alone(BrokerId(1), LeaderEpoch(epoch)));
 }
 
 fn services(loads: usize) -> Arc<ShardServices> {

@@ -30,10 +30,7 @@ fn leading_cell(flush: FlushPolicy) -> Arc<Cell> {
         checkpoint_interval: Duration::from_secs(60),
     };
     let cell = Arc::new(Cell::new(log, directory, Arc::new(services), flush));
-    cell.assign(Assignment {
-        leader: BrokerId(1),
-        leader_epoch: LeaderEpoch(0),
-    });
+    cell.assign(&Assignment::alone(BrokerId(1), LeaderEpoch(0)));
     cell
 }
 
