@@ -5,6 +5,7 @@ use std::sync::Arc;
 use dohle_metadata::controller::ControllerRequest;
 use futures_util::future::{self, Either};
 use openraft::async_runtime::watch::WatchReceiver;
+use openraft::errors::Fatal;
 use openraft::{AsyncRuntime, Raft};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -21,6 +22,8 @@ pub(crate) struct Attendant<R: Runtime> {
     pub(crate) publisher: Arc<Publisher>,
     pub(crate) requests: mpsc::WeakSender<Submission>,
     pub(crate) leader: watch::Sender<Option<Leader>>,
+    /// Why openraft has ended without being told to: its own figures do not say so if it has panicked.
+    pub(crate) failure: watch::Sender<Option<String>>,
 }
 
 impl<R: Runtime> Attendant<R> {
@@ -53,8 +56,19 @@ impl<R: Runtime> Attendant<R> {
             let changed = std::pin::pin!(metrics.changed());
             match future::select(changed, std::pin::pin!(stopped.changed())).await {
                 Either::Left((Ok(()), _)) => {}
-                _ => return,
+                Either::Left((Err(_), _)) => return self.on_end().await,
+                Either::Right(_) => return,
             }
+        }
+    }
+
+    async fn on_end(&self) {
+        self.leader.send_replace(None);
+        if let Err(fatal) = self.raft.with_raft_state(|_| ()).await
+            && !matches!(fatal, Fatal::Stopped)
+        {
+            tracing::error!("this node takes no part in the metadata quorum any more: {fatal}");
+            self.failure.send_replace(Some(fatal.to_string()));
         }
     }
 

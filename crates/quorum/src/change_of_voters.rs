@@ -42,7 +42,20 @@ impl<R: Runtime> Voter<R> {
         if voters.len() == 1 {
             return Err(VoterChangeError::LastVoter(node_id));
         }
-        self.change(ChangeMembers::RemoveVoters(BTreeSet::from([node_id]))).await
+        let warning = self.change(ChangeMembers::RemoveVoters(BTreeSet::from([node_id]))).await?;
+        if node_id == self.identity.node_id {
+            // It leads for a moment longer, but must not change anything any more.
+            let is_done = |metrics: &RaftMetrics<TypeConfig<R>>| metrics.current_leader != Some(node_id);
+            let waiting = self
+                .raft
+                .wait(Some(limits::HANDOVER_TIMEOUT))
+                .metrics(is_done, "another leader")
+                .await;
+            if waiting.is_err() {
+                tracing::warn!("node {node_id} still leads, although it has no vote any more");
+            }
+        }
+        Ok(warning)
     }
 
     async fn change(&self, change: ChangeMembers<NodeId, BasicNode>) -> Result<Option<String>, VoterChangeError> {
@@ -96,7 +109,12 @@ impl<R: Runtime> Voter<R> {
     fn voters_if_leading(&self) -> Result<BTreeSet<NodeId>, VoterChangeError> {
         let not_controller = |leader| VoterChangeError::NotController { leader };
         self.raft.as_leader().map_err(|other| not_controller(other.leader_id))?;
-        Ok(self.raft.metrics().borrow_watched().membership_config.voter_ids().collect())
+        let voters: BTreeSet<NodeId> = self.raft.metrics().borrow_watched().membership_config.voter_ids().collect();
+        // A leader that was removed is about to hand over.
+        voters
+            .contains(&self.identity.node_id)
+            .then_some(voters)
+            .ok_or(not_controller(None))
     }
 
     #[allow(clippy::needless_pass_by_value, reason = "the argument of `map_err`")]

@@ -118,7 +118,7 @@ impl<R: Runtime> Quorum<R> {
             contacts: Arc::clone(&contacts),
             _runtime: PhantomData,
         };
-        let raft_config = Arc::new(raft_config(alone).validate().map_err(to_start_error)?);
+        let raft_config = Arc::new(raft_config::<R>(alone).validate().map_err(to_start_error)?);
         let raft = Raft::new(node_id, raft_config, network, store.clone(), state_machine)
             .await
             .map_err(to_start_error)?;
@@ -132,12 +132,14 @@ impl<R: Runtime> Quorum<R> {
         drop(R::Async::spawn(controller_loop.run()));
         let (running, stopped) = watch::channel(());
         let (leads, leader) = watch::channel(None);
+        let (fails, failure) = watch::channel(None);
         let attendant = Attendant {
             raft: raft.clone(),
             identity: Arc::clone(&identity),
             publisher: Arc::clone(&publisher),
             requests: requests.downgrade(),
             leader: leads,
+            failure: fails,
         };
         let voter = Voter {
             raft,
@@ -147,6 +149,7 @@ impl<R: Runtime> Quorum<R> {
             contacts,
             requests,
             leader: leader.clone(),
+            failure,
             assembly: Mutex::new(Assembly::default()),
             change_of_voters: tokio::sync::Mutex::new(()),
         };
@@ -370,7 +373,11 @@ impl<R: Runtime> Quorum<R> {
             voters: voters.collect(),
             observers: voter.contacts.observers(now_ms),
             warning: status::warning(membership.voter_ids().count()),
-            failure: metrics.running_state.as_ref().err().map(ToString::to_string),
+            failure: voter
+                .failure
+                .borrow()
+                .clone()
+                .or_else(|| metrics.running_state.as_ref().err().map(ToString::to_string)),
         }
     }
 
@@ -452,7 +459,7 @@ fn to_start_error(error: impl ToString) -> StartError {
     StartError::Raft(error.to_string())
 }
 
-fn raft_config(alone: bool) -> Config {
+fn raft_config<R: Runtime>(alone: bool) -> Config {
     Config {
         cluster_name: "metadata".to_owned(),
         heartbeat_interval: limits::HEARTBEAT_INTERVAL_MS,
@@ -464,8 +471,8 @@ fn raft_config(alone: bool) -> Config {
         enable_leader_restore: Some(alone),
         // A voter whose disk was replaced begins with nothing: no reason for the leader to end.
         allow_log_reversion: Some(true),
-        snapshot_policy: SnapshotPolicy::LogsSinceLast(limits::SNAPSHOT_AFTER_ENTRIES),
-        max_in_snapshot_log_to_keep: limits::ENTRIES_KEPT_BELOW_SNAPSHOT,
+        snapshot_policy: SnapshotPolicy::LogsSinceLast(R::SNAPSHOT_AFTER_ENTRIES),
+        max_in_snapshot_log_to_keep: R::ENTRIES_KEPT_BELOW_SNAPSHOT,
         ..Config::default()
     }
 }

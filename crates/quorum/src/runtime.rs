@@ -11,10 +11,16 @@ use openraft_rt_tokio::TokioRuntime;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
+use crate::limits;
+
 /// The surroundings of a quorum. The supertraits are what openraft demands of a type that configures it.
 pub trait Runtime: Debug + Clone + Copy + Default + Eq + Ord + Send + Sync + 'static {
     /// Tasks, timers and channels of openraft.
     type Async: AsyncRuntime;
+
+    /// Entries after the last snapshot that bring about the next one, and how many stay in the log below it: a simulation has less time.
+    const SNAPSHOT_AFTER_ENTRIES: u64 = limits::SNAPSHOT_AFTER_ENTRIES;
+    const ENTRIES_KEPT_BELOW_SNAPSHOT: u64 = limits::ENTRIES_KEPT_BELOW_SNAPSHOT;
 
     /// Runs a job that waits for the disk. Jobs may run at the same time and in any order.
     fn run_blocking(job: Box<dyn FnOnce() + Send>);

@@ -41,6 +41,7 @@ pub(crate) struct Voter<R: Runtime> {
     pub(crate) contacts: Arc<Contacts>,
     pub(crate) requests: mpsc::Sender<Submission>,
     pub(crate) leader: watch::Receiver<Option<Leader>>,
+    pub(crate) failure: watch::Receiver<Option<String>>,
     pub(crate) assembly: Mutex<Assembly>,
     /// Held while voters are added or removed: one at a time.
     pub(crate) change_of_voters: tokio::sync::Mutex<()>,
@@ -116,6 +117,10 @@ impl<R: Runtime> Voter<R> {
         let next = unsigned(pull.next).map_err(invalid)?;
         if self.is_out_of_touch() {
             return Err(Refusal::new(Refusal::NOT_HERE, "this voter leads, but has no majority any more"));
+        }
+        // A voter that was removed may not even know it: whoever asked is to ask another one.
+        if self.leader.borrow().is_none() {
+            return Err(Refusal::new(Refusal::NOT_HERE, "this voter knows no leader"));
         }
         self.contacts.observed(from, R::now_ms(), next);
         let wait = Duration::from_millis(pull.wait_ms_max.max(0) as u64).min(limits::PULL_WAIT);

@@ -3,13 +3,14 @@
 //!
 //! Must not know: files, sockets, threads (but for running seeds side by side) and real time. Nobody imports it.
 //!
-//! Start with [`groups`], the first world; [`queue`] is time, [`random`] is chance, [`trace`] is what happened, [`seeds`] runs many.
+//! Start with [`groups`], the first world, or [`quorum`], in which real asynchronous code runs; [`queue`] is time, [`random`] is chance, [`trace`] is what happened, [`seeds`] runs many.
 //! What is simulated, what is checked and how to replay: `docs/simulation.md`.
 
 pub mod groups;
 pub mod mutants;
 pub mod outcome;
 pub mod queue;
+pub mod quorum;
 pub mod random;
 pub mod seeds;
 pub mod trace;

@@ -3,13 +3,30 @@
 use anyhow::{Result, bail};
 use clap::{Args, Parser};
 use dohle_coordinator::mutant::Mutant;
-use dohle_sim::{groups, mutants, seeds};
+use dohle_sim::outcome::Outcome;
+use dohle_sim::seeds::Summary;
+use dohle_sim::{groups, mutants, quorum, seeds};
 
 /// Seeded simulations of the pure machines.
 #[derive(Debug, Parser)]
 enum World {
     /// The coordinator of groups.
     Groups(Groups),
+    /// The metadata quorum: the real code, on simulated networks and disks
+    Quorum(Quorum),
+}
+
+#[derive(Debug, Args)]
+struct Quorum {
+    /// Replays one seed
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Runs so many seeds, from 0
+    #[arg(long, default_value_t = 200)]
+    seeds: u64,
+    /// Prints what happens
+    #[arg(long, requires = "seed")]
+    trace: bool,
 }
 
 #[derive(Debug, Args)]
@@ -32,7 +49,21 @@ struct Groups {
 }
 
 fn main() -> Result<()> {
-    let World::Groups(arguments) = World::parse();
+    match World::parse() {
+        World::Groups(arguments) => run_groups(&arguments),
+        World::Quorum(arguments) => run_quorum(&arguments),
+    }
+}
+
+fn run_quorum(arguments: &Quorum) -> Result<()> {
+    if let Some(seed) = arguments.seed {
+        return report_seed(seed, quorum::run(seed, arguments.trace));
+    }
+    let summary = seeds::run(0..arguments.seeds, |seed| quorum::run(seed, false));
+    report(&summary, quorum::replay_command)
+}
+
+fn run_groups(arguments: &Groups) -> Result<()> {
     if arguments.mutants {
         std::panic::set_hook(Box::new(|_| {}));
         print!("{}", mutants::table(&mutants::catch_all()));
@@ -40,13 +71,20 @@ fn main() -> Result<()> {
     }
     let mutant = arguments.mutant.as_deref().map(by_name).transpose()?;
     if let Some(seed) = arguments.seed {
-        let outcome = groups::run(seed, mutant, arguments.trace);
-        println!("seed {seed}: {} events, hash {:016x}", outcome.events, outcome.hash);
-        return outcome.violation.map_or(Ok(()), |violation| bail!("{violation}"));
+        return report_seed(seed, groups::run(seed, mutant, arguments.trace));
     }
     let summary = seeds::run(0..arguments.seeds, |seed| groups::run(seed, mutant, false));
+    report(&summary, |seed| groups::replay_command(seed, mutant))
+}
+
+fn report_seed(seed: u64, outcome: Outcome) -> Result<()> {
+    println!("seed {seed}: {} events, hash {:016x}", outcome.events, outcome.hash);
+    outcome.violation.map_or(Ok(()), |violation| bail!("{violation}"))
+}
+
+fn report(summary: &Summary, replay_command: impl Fn(u64) -> String) -> Result<()> {
     for (seed, violation) in &summary.failures {
-        println!("seed {seed}: {violation}\n  replay: {}", groups::replay_command(*seed, mutant));
+        println!("seed {seed}: {violation}\n  replay: {}", replay_command(*seed));
     }
     for ((api, code), count) in &summary.seen {
         println!("{api:>14} {code:>4} {count:>10}");
