@@ -9,26 +9,15 @@ import pytest
 import requests
 from confluent_kafka import Consumer
 from harness.node import Node, free_port
+from harness.rest import embedded, instance, produce, read, wait_until_ready
 from openapi_spec_validator import validate
-
-V2 = {"Content-Type": "application/vnd.kafka.v2+json"}
-
-
-def embedded(format):
-    return f"application/vnd.kafka.{format}.v2+json"
-
 
 @pytest.fixture(scope="module")
 def rest(tmp_path_factory):
     url = f"http://127.0.0.1:{free_port()}"
     node = Node(tmp_path_factory.mktemp("rest"), rest_listeners=url, group_initial_rebalance_delay_ms=0, num_partitions=2).start()
     node.url = url
-    for _ in range(200):
-        try:
-            requests.get(url + "/healthz", timeout=5)
-            break
-        except requests.ConnectionError:
-            time.sleep(0.05)
+    wait_until_ready(url)
     yield node
     node.kill()
 
@@ -37,32 +26,6 @@ def run(*command, stdin=None):
     finished = subprocess.run(command, input=stdin, capture_output=True, timeout=60)
     assert finished.returncode == 0, finished.stderr.decode()
     return finished.stdout
-
-
-def produce(rest, topic, format, records):
-    answer = requests.post(f"{rest.url}/topics/{topic}", headers={"Content-Type": embedded(format)}, data=json.dumps({"records": records}))
-    assert answer.status_code == 200, answer.text
-    assert all(offset["error_code"] is None for offset in answer.json()["offsets"]), answer.text
-
-
-def instance(rest, group, format, topics):
-    body = {"format": format, "auto.offset.reset": "earliest"}
-    created = requests.post(f"{rest.url}/consumers/{group}", headers=V2, data=json.dumps(body)).json()
-    assert created["base_uri"] == f"{rest.url}/consumers/{group}/instances/{created['instance_id']}"
-    subscribed = requests.post(created["base_uri"] + "/subscription", headers=V2, data=json.dumps({"topics": topics}))
-    assert subscribed.status_code == 204, subscribed.text
-    return created["base_uri"]
-
-
-def read(uri, format, count, query="?timeout=5000"):
-    records = []
-    deadline = time.monotonic() + 30
-    while len(records) < count:
-        assert time.monotonic() < deadline, f"{len(records)} of {count} records"
-        answer = requests.get(uri + "/records" + query, headers={"Accept": embedded(format)})
-        assert answer.status_code == 200, answer.text
-        records += answer.json()
-    return records
 
 
 def test_curl_follows_the_quickstart(rest, topic):
@@ -84,8 +47,8 @@ def test_curl_follows_the_quickstart(rest, topic):
 
 
 def test_kcat_reads_what_rest_wrote(rest, topic):
-    produce(rest, topic, "text", [{"key": "schlüssel", "value": "größe\t…"}, {"value": "x" * 1_000_000}])
-    produce(rest, topic, "binary", [{"key": base64.b64encode(b"\xff\x00").decode(), "value": None}])
+    produce(rest.url, topic, "text", [{"key": "schlüssel", "value": "größe\t…"}, {"value": "x" * 1_000_000}])
+    produce(rest.url, topic, "binary", [{"key": base64.b64encode(b"\xff\x00").decode(), "value": None}])
     shown = run("kcat", "-C", "-b", rest.address, "-t", topic, "-e", "-q", "-f", "%k|%S|%s\n").split(b"\n")
     assert sorted(shown) == sorted(["schlüssel|11|größe\t…".encode(), b"|1000000|" + b"x" * 1_000_000, b"\xff\x00|-1|", b""])
 
@@ -93,15 +56,15 @@ def test_kcat_reads_what_rest_wrote(rest, topic):
 def test_rest_reads_what_kcat_wrote(rest, topic):
     run("kcat", "-P", "-b", rest.address, "-t", topic, "-p", "0", "-K", ":", "-H", "trace=42", stdin="k:größe\n".encode())
     run("kcat", "-P", "-b", rest.address, "-t", topic, "-p", "0", "-K", ":", "-Z", stdin=b"k:\n")
-    records = read(instance(rest, "from-kcat", "text", [topic]), "text", 2, "?timeout=5000&include=headers,timestamp")
+    records = read(instance(rest.url, "from-kcat", "text", [topic]), "text", 2, "?timeout=5000&include=headers,timestamp")
     assert [(record["key"], record["value"]) for record in records] == [("k", "größe"), ("k", None)]
     assert records[0]["headers"] == [{"key": "trace", "value": base64.b64encode(b"42").decode()}]
     assert records[0]["timestamp"] > 1_600_000_000_000
 
 
 def test_a_group_is_shared_with_librdkafka(rest, topic):
-    produce(rest, topic, "text", [{"partition": 0, "value": "first"}, {"partition": 1, "value": "first"}])
-    uri = instance(rest, f"shared-{topic}", "text", [topic])
+    produce(rest.url, topic, "text", [{"partition": 0, "value": "first"}, {"partition": 1, "value": "first"}])
+    uri = instance(rest.url, f"shared-{topic}", "text", [topic])
     assert len(read(uri, "text", 2)) == 2
     # What was sent and not acknowledged would be read again after the rebalance.
     assert requests.post(uri + "/offsets").status_code == 200
@@ -111,7 +74,7 @@ def test_a_group_is_shared_with_librdkafka(rest, topic):
     while not (len(member.assignment()) == 1 and len(requests.get(uri + "/assignments").json()["partitions"]) == 1):
         assert time.monotonic() < deadline
         member.poll(0.1)
-    produce(rest, topic, "text", [{"partition": partition, "value": f"p{partition}"} for partition in (0, 1)])
+    produce(rest.url, topic, "text", [{"partition": partition, "value": f"p{partition}"} for partition in (0, 1)])
     by_rest = [record["value"] for record in read(uri, "text", 1)]
     by_member = member.poll(10).value().decode()
     assert sorted([*by_rest, by_member]) == ["p0", "p1"]

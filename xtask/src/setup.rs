@@ -8,6 +8,7 @@ use std::path::PathBuf;
 const PROGRAMS: &[(&str, &str)] = &[
     ("kcat", "kcat"),
     ("valgrind", "valgrind"),
+    ("wrk", "wrk"),
     ("java", "openjdk-17-jre-headless"),
     ("mvn", "maven"),
     ("python3", "python3"),

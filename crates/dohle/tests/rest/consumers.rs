@@ -188,6 +188,30 @@ fn reads_wait_for_records_and_no_longer() {
 }
 
 #[test]
+fn an_instance_that_may_not_begin_anywhere_says_so() {
+    let rest = Rest::start(&[]);
+    produce_numbers(&rest, "t", 0..1);
+    let instance = "/consumers/g/instances/i";
+    assert_eq!(rest.post("/consumers/g", r#"{"name":"i","auto.offset.reset":"none"}"#).status, 200);
+    assert_eq!(rest.post(&format!("{instance}/subscription"), r#"{"topics":["t"]}"#).status, 204);
+    rest.read(instance, "*/*", "")
+        .is_error(500, 50002, "Kafka error: Nothing is committed for partition t-0");
+}
+
+#[test]
+#[allow(clippy::disallowed_methods, reason = "nothing tells when a buffer was let go")]
+fn what_is_fetched_and_not_read_is_let_go_and_comes_again() {
+    let rest = Rest::start(&[]);
+    produce_numbers(&rest, "t", 0..50);
+    let instance = rest.instance("g", "json", "");
+    rest.post(&format!("{instance}/subscription"), r#"{"topics":["t"]}"#);
+    assert_eq!(values(rest.read(&instance, JSON, "?max_bytes=1").json().as_array().unwrap()), [0]);
+    // What is let go after a while without reads is read again from where the client is.
+    std::thread::sleep(dohle_rest::limits::HELD_IDLE_MAX + std::time::Duration::from_secs(1));
+    assert_eq!(values(&rest.read_all(&instance, JSON, 49)), (1..50).collect::<Vec<_>>());
+}
+
+#[test]
 fn a_client_that_hangs_up_while_it_waits_loses_nothing() {
     let rest = Rest::start(&[]);
     rest.node.connect().create_topic("t", 1, &[]);

@@ -3,6 +3,7 @@
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 pub(crate) struct Client {
@@ -42,6 +43,23 @@ impl Client {
 
     pub(crate) fn send(&mut self, bytes: &[u8]) {
         self.stream.get_mut().write_all(bytes).expect("the proxy reads");
+    }
+
+    /// Sends one byte after the other until there is an answer.
+    #[allow(clippy::disallowed_methods, reason = "to be slow is what it is for")]
+    pub(crate) fn trickle(&mut self) -> Option<Reply> {
+        let mut writer = self.stream.get_ref().try_clone().expect("a socket");
+        let answered = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !answered.load(Ordering::Relaxed) && writer.write_all(b" ").is_ok() {
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+            });
+            let reply = self.reply();
+            answered.store(true, Ordering::Relaxed);
+            reply
+        })
     }
 
     /// `None`: the connection was closed instead.

@@ -28,6 +28,10 @@ fn r5_slow_requests_are_given_up() {
     let reply = slow_body.reply().expect("an answer");
     reply.is_error(408, 408, "HTTP 408 Request Timeout");
     assert_eq!(reply.header("connection"), Some("close"));
+    let mut trickle = rest.client();
+    trickle.send(format!("POST /topics/t HTTP/1.1\r\nHost: h\r\nContent-Type: {JSON}\r\nContent-Length: 100000\r\n\r\n{{").as_bytes());
+    trickle.trickle().expect("an answer").is_error(408, 408, "HTTP 408 Request Timeout");
+    assert_eq!(rest.get("/topics").json(), json!([]), "nothing is written");
     let mut slow_headers = rest.client();
     slow_headers.send(b"GET /topics HTTP/1.1\r\nHost: ");
     assert!(
@@ -47,6 +51,10 @@ fn floods_of_headers_are_refused() {
         client.send(format!("GET /topics HTTP/1.1\r\nHost: h\r\n{headers}\r\n").as_bytes());
         assert_eq!(client.reply().expect("an answer").status, 431);
     }
+    let mut client = rest.client();
+    client.send(format!("GET /topics/{} HTTP/1.1\r\nHost: h\r\n\r\n", "x".repeat(200_000)).as_bytes());
+    let status = client.reply().expect("an answer").status;
+    assert!(matches!(status, 414 | 431), "{status}");
     assert_eq!(rest.get("/topics").status, 200);
 }
 

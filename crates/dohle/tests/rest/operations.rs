@@ -37,6 +37,11 @@ impl Process {
         client.call(method, path, &[("Content-Type", V2)], body)
     }
 
+    fn produce(&self, path: &str) -> super::http::Reply {
+        let mut client = Client::try_open(self.port).expect("the proxy listens");
+        client.call("POST", path, &[("Content-Type", JSON)], r#"{"records":[{"value":1}]}"#)
+    }
+
     /// SIGTERM, and its end.
     fn stop(&mut self) {
         let id = rustix::process::Pid::from_raw(self.child.id() as i32).expect("a process id");
@@ -97,7 +102,28 @@ fn a_proxy_without_a_cluster_lives_and_is_not_ready() {
     let process = Process::start(&rest.node, &[]);
     rest.node.kill();
     assert_eq!(process.call("GET", "/healthz", "").status, 200);
-    process.call("GET", "/readyz", "").is_error(503, 50302, "");
+    for path in ["/readyz", "/topics", "/brokers", "/topics/t", "/topics/t/partitions/0/records"] {
+        process.call("GET", path, "").is_error(503, 50302, "");
+    }
+    process.produce("/topics/t").is_error(503, 50302, "");
+    assert_eq!(process.call("POST", "/consumers/g", r#"{"name":"i"}"#).status, 200);
+    let subscription = "/consumers/g/instances/i/subscription";
+    process.call("POST", subscription, r#"{"topics":["t"]}"#).is_error(503, 50302, "");
+}
+
+#[test]
+fn a_record_that_could_be_written_later_is_told_from_one_that_never_can() {
+    let mut rest = Rest::start(&[]);
+    let impatient = ["--set=client.request.timeout.ms=300", "--set=client.delivery.timeout.ms=1000"];
+    let process = Process::start(&rest.node, &impatient);
+    assert_eq!(process.produce("/topics/t").json()["offsets"][0]["offset"], json!(0));
+    rest.node.kill();
+    let produced = process.produce("/topics/t");
+    let outcome = &produced.json()["offsets"][0];
+    assert_eq!(
+        (produced.status, &outcome["error_code"], &outcome["offset"]),
+        (200, &json!(50003), &json!(null))
+    );
 }
 
 #[test]

@@ -82,6 +82,23 @@ fn keys_choose_partitions_and_a_partition_may_be_named() {
 }
 
 #[test]
+fn a_record_that_is_too_large_for_its_topic_does_not_take_others_with_it() {
+    let rest = Rest::start(&[]);
+    rest.node.connect().create_topic("t", 1, &[("max.message.bytes", "1000")]);
+    let body = json!({"records": [{"value": 1}, {"value": "x".repeat(5000)}, {"value": 2}]}).to_string();
+    let produced = rest.produce("/topics/t", JSON, &body);
+    let codes: Vec<_> = produced.json()["offsets"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|of| of["error_code"].clone())
+        .collect();
+    assert_eq!((produced.status, codes), (200, vec![json!(null), json!(50002), json!(null)]));
+    let offsets = rest.get("/topics/t/partitions/0/offsets").json();
+    assert_eq!(offsets["end_offset"], json!(2), "the two small ones are written, once");
+}
+
+#[test]
 fn r1_r2_bad_bodies_write_nothing() {
     let rest = Rest::start(&["auto.create.topics.enable=false"]);
     rest.node.connect().create_topic("t", 1, &[]);

@@ -80,6 +80,7 @@ struct RecordOutcome {
 )]
 pub(super) async fn to_topic(State(proxy): State<Arc<Proxy>>, Segments(topic): Segments<String>, body: RequestBody) -> Answer {
     check_topic(&topic)?;
+    must_hold_records(&body)?;
     let request: ProduceRequest<TopicRecord> = body.parse()?;
     let topic = Arc::from(topic);
     let records = decode(&topic, &body, &request)?;
@@ -101,6 +102,7 @@ pub(super) async fn to_partition(
     body: RequestBody,
 ) -> Answer {
     check_topic(&topic)?;
+    must_hold_records(&body)?;
     let request: ProduceRequest<PartitionRecord> = body.parse()?;
     let request = ProduceRequest {
         records: request
@@ -124,6 +126,14 @@ pub(super) async fn to_partition(
         return produce(&proxy, records, body).await;
     }
     Err(RestError::no_partition())
+}
+
+/// The content type is refused whatever the body is.
+fn must_hold_records(body: &RequestBody) -> Result<(), RestError> {
+    match body.media() {
+        Some(Media::Kafka) => Err(RestError::http(StatusCode::UNSUPPORTED_MEDIA_TYPE)),
+        _ => Ok(()),
+    }
 }
 
 /// All or nothing: a record that cannot be decoded keeps the others from being written.
