@@ -7,6 +7,7 @@ use dohle_metadata::controller::{Controller, ControllerReply, ControllerRequest}
 use dohle_protocol::id::{BrokerId, ProducerId};
 use dohle_protocol::messages::allocate_producer_ids::AllocateProducerIdsRequest;
 use dohle_protocol::messages::broker_registration::BrokerRegistrationRequest;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 use uuid::Uuid;
 
@@ -20,8 +21,12 @@ use crate::type_config::{Leader, NodeId};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Heartbeats need a processor in time: not all clusters at once.
+static CLUSTERS_AT_ONCE: Semaphore = Semaphore::const_new(2);
+
 /// Nodes that run, each with its disk.
 pub(super) struct Cluster {
+    _turn: SemaphorePermit<'static>,
     pub(super) network: TestNetwork,
     pub(super) voters: BTreeMap<NodeId, String>,
     pub(super) disks: BTreeMap<NodeId, FaultyDisk>,
@@ -31,6 +36,7 @@ pub(super) struct Cluster {
 impl Cluster {
     pub(super) async fn start(count: u64) -> Cluster {
         let mut cluster = Cluster {
+            _turn: CLUSTERS_AT_ONCE.acquire().await.unwrap(),
             network: TestNetwork::default(),
             voters: (1..=count).map(|id| (id, id.to_string())).collect(),
             disks: BTreeMap::new(),

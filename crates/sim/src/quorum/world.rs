@@ -242,6 +242,16 @@ impl World {
         enough.end();
         // The clients have given up by now.
         sleep_ms(3_500).await;
+        self.agree().await?;
+        // Nothing happens any more: who comes now learns everything all the same.
+        self.kill(OBSERVER);
+        self.start(OBSERVER).await?;
+        sleep_ms(2_000).await;
+        self.agree().await
+    }
+
+    /// Within a time, all voters and the observer have the metadata of the leader.
+    async fn agree(&self) -> Result<(), Violation> {
         let deadline_ms = elapsed_ms() + HEALING_MS;
         loop {
             self.checker.verdict()?;
