@@ -81,7 +81,11 @@ impl Follower {
             }
             FetchAnswer::Diverging(theirs) => FollowerStep::TruncateTo(self.parting(theirs, epoch_end(theirs.epoch))),
             FetchAnswer::OutOfRange { log_end, .. } if log_end < self.log.written => FollowerStep::TruncateTo(log_end),
-            FetchAnswer::OutOfRange { log_start, .. } if log_start > self.log.written => FollowerStep::ResetTo(log_start),
+            FetchAnswer::OutOfRange { log_start, .. } if log_start > self.log.written => {
+                // What the leader has deleted was committed.
+                self.high_watermark = log_start;
+                FollowerStep::ResetTo(log_start)
+            }
             FetchAnswer::OutOfRange { .. } | FetchAnswer::Failed => FollowerStep::BackOff,
         }
     }

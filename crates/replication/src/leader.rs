@@ -72,6 +72,11 @@ impl Leader {
         self.in_sync.committed()
     }
 
+    /// Whether the controller may take the replica for one in sync, by now.
+    pub fn may_be_in_sync(&self, id: BrokerId) -> bool {
+        self.in_sync.may_contain(id)
+    }
+
     /// Whether so few replicas are in sync that nothing is committed.
     pub fn is_under_min_isr(&self) -> bool {
         let min = self.rules.min_insync_replicas.min(self.remotes.len() + 1);

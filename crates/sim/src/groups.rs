@@ -50,7 +50,8 @@ pub fn replay_command(seed: u64, mutant: Option<Mutant>) -> String {
     format!("cargo run -p dohle-sim -- groups --seed {seed} --trace{mutant}")
 }
 
-fn message(panic: &(dyn std::any::Any + Send)) -> &str {
+/// What a panic says.
+pub(crate) fn message(panic: &(dyn std::any::Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("?")
 }

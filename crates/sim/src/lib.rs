@@ -3,9 +3,10 @@
 //!
 //! Must not know: files, sockets, threads (but for running seeds side by side) and real time. Nobody imports it.
 //!
-//! Start with [`groups`], the first world, or [`quorum`], in which real asynchronous code runs; [`queue`] is time, [`random`] is chance, [`trace`] is what happened, [`seeds`] runs many.
+//! Start with [`groups`], the first world, [`cluster`], the largest, or [`quorum`], in which real asynchronous code runs; [`queue`] is time, [`random`] is chance, [`trace`] is what happened, [`seeds`] runs many.
 //! What is simulated, what is checked and how to replay: `docs/simulation.md`.
 
+pub mod cluster;
 pub mod groups;
 pub mod mutants;
 pub mod outcome;

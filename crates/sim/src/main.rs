@@ -5,13 +5,15 @@ use clap::{Args, Parser};
 use dohle_coordinator::mutant::Mutant;
 use dohle_sim::outcome::Outcome;
 use dohle_sim::seeds::Summary;
-use dohle_sim::{groups, mutants, quorum, seeds};
+use dohle_sim::{cluster, groups, mutants, quorum, seeds};
 
 /// Seeded simulations of the pure machines.
 #[derive(Debug, Parser)]
 enum World {
     /// The coordinator of groups.
-    Groups(Groups),
+    Groups(Machines),
+    /// Partitions of many replicas, and the controller
+    Cluster(Machines),
     /// The metadata quorum: the real code, on simulated networks and disks
     Quorum(Quorum),
 }
@@ -30,7 +32,7 @@ struct Quorum {
 }
 
 #[derive(Debug, Args)]
-struct Groups {
+struct Machines {
     /// Replays one seed
     #[arg(long)]
     seed: Option<u64>,
@@ -51,6 +53,7 @@ struct Groups {
 fn main() -> Result<()> {
     match World::parse() {
         World::Groups(arguments) => run_groups(&arguments),
+        World::Cluster(arguments) => run_cluster(&arguments),
         World::Quorum(arguments) => run_quorum(&arguments),
     }
 }
@@ -63,10 +66,34 @@ fn run_quorum(arguments: &Quorum) -> Result<()> {
     report(&summary, quorum::replay_command)
 }
 
-fn run_groups(arguments: &Groups) -> Result<()> {
+fn run_cluster(arguments: &Machines) -> Result<()> {
     if arguments.mutants {
         std::panic::set_hook(Box::new(|_| {}));
-        print!("{}", mutants::table(&mutants::catch_all()));
+        print!("{}", mutants::table(&mutants::catch_cluster()));
+        return Ok(());
+    }
+    let mutant = arguments.mutant.as_deref().map(cluster_mutant).transpose()?;
+    if let Some(seed) = arguments.seed {
+        return report_seed(seed, cluster::run(seed, mutant, arguments.trace));
+    }
+    let summary = seeds::run(0..arguments.seeds, |seed| cluster::run(seed, mutant, false));
+    report(&summary, |seed| cluster::replay_command(seed, mutant))
+}
+
+fn cluster_mutant(name: &str) -> Result<cluster::Mutant> {
+    let mut all = cluster::Mutant::ALL.into_iter();
+    all.find(|mutant| mutant.name() == name).ok_or_else(|| {
+        anyhow::anyhow!(
+            "no mutant is named {name}; there are {:?}",
+            cluster::Mutant::ALL.map(cluster::Mutant::name)
+        )
+    })
+}
+
+fn run_groups(arguments: &Machines) -> Result<()> {
+    if arguments.mutants {
+        std::panic::set_hook(Box::new(|_| {}));
+        print!("{}", mutants::table(&mutants::catch_groups()));
         return Ok(());
     }
     let mutant = arguments.mutant.as_deref().map(by_name).transpose()?;

@@ -143,6 +143,19 @@ fn outside_of_the_leaders_log_a_follower_cuts_or_starts_anew() {
 }
 
 #[test]
+fn what_the_leader_has_deleted_was_committed() {
+    let mut partition = following(Durability::Written, 0);
+    let token = next_token(&mut partition);
+    let bounds = FetchAnswer::OutOfRange {
+        log_start: Offset(15),
+        log_end: Offset(20),
+    };
+    assert_eq!(answer(&mut partition, token, bounds), FollowerStep::ResetTo(Offset(15)));
+    assert_eq!(partition.on_followed(log(15, 15)), [Effect::Fetch]);
+    assert_eq!(high_watermark(&partition), 15);
+}
+
+#[test]
 fn under_commit_a_follower_asks_for_more_when_it_has_synced() {
     let mut partition = following(Durability::Synced, 6);
     assert_eq!(partition.next_fetch(LeaderEpoch(5)), None);
