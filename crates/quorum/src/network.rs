@@ -44,11 +44,18 @@ pub(crate) enum CallError {
 /// Asks other nodes in the name of this one.
 #[derive(Clone)]
 pub(crate) struct Caller {
-    pub(crate) identity: Arc<Identity>,
-    pub(crate) peers: Arc<dyn Peers>,
+    identity: Arc<Identity>,
+    peers: Arc<dyn Peers>,
 }
 
 impl Caller {
+    pub(crate) fn new(identity: &Arc<Identity>, peers: Arc<dyn Peers>) -> Caller {
+        Caller {
+            identity: Arc::clone(identity),
+            peers,
+        }
+    }
+
     pub(crate) async fn call<R: Runtime, C: Call>(
         &self,
         target: NodeId,
@@ -68,9 +75,19 @@ impl Caller {
 
 /// Makes the connections that openraft asks for.
 pub(crate) struct Network<R> {
-    pub(crate) caller: Caller,
-    pub(crate) contacts: Arc<Contacts>,
-    pub(crate) _runtime: PhantomData<R>,
+    caller: Caller,
+    contacts: Arc<Contacts>,
+    _runtime: PhantomData<R>,
+}
+
+impl<R> Network<R> {
+    pub(crate) fn new(caller: Caller, contacts: &Arc<Contacts>) -> Network<R> {
+        Network {
+            caller,
+            contacts: Arc::clone(contacts),
+            _runtime: PhantomData,
+        }
+    }
 }
 
 impl<R: Runtime> RaftNetworkFactory<TypeConfig<R>> for Network<R> {
@@ -225,6 +242,7 @@ impl<R: Runtime> RaftNetworkV2<TypeConfig<R>> for Peer<R> {
     }
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "the argument of `map_err`")]
 fn network_error<R: Runtime>(error: EntryCodecError) -> RPCError<TypeConfig<R>> {
     RPCError::Network(NetworkError::new(&error))
 }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::marker::PhantomData;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -110,14 +109,7 @@ impl<R: Runtime> Quorum<R> {
         };
         let identity = Arc::new(Identity::new(node_id, config.cluster_id.clone(), Arc::clone(&publisher)));
         let contacts = Arc::new(Contacts::new(Arc::clone(&publisher)));
-        let network = Network {
-            caller: Caller {
-                identity: Arc::clone(&identity),
-                peers: config.peers,
-            },
-            contacts: Arc::clone(&contacts),
-            _runtime: PhantomData,
-        };
+        let network = Network::new(Caller::new(&identity, config.peers), &contacts);
         let raft_config = Arc::new(raft_config::<R>(alone).validate().map_err(to_start_error)?);
         let raft = Raft::new(node_id, raft_config, network, store.clone(), state_machine)
             .await
@@ -188,10 +180,7 @@ impl<R: Runtime> Quorum<R> {
             leader,
             state: Mutex::default(),
         });
-        let caller = Caller {
-            identity: Arc::clone(&identity),
-            peers: config.peers,
-        };
+        let caller = Caller::new(&identity, config.peers);
         let anybody = config.bootstrap.into_iter().map(|address| (ANYBODY, address));
         let addresses = config.voters.into_iter().chain(anybody).collect();
         let puller: Puller<R> = Puller::new(caller, facts, addresses, Arc::clone(&pulled));

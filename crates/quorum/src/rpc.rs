@@ -60,6 +60,7 @@ impl Refusal {
     /// The other one should begin again.
     pub(crate) const RESTART: i8 = 5;
 
+    #[allow(clippy::needless_pass_by_value, reason = "texts and errors, most of them made on the spot")]
     pub(crate) fn new(reason: i8, message: impl ToString) -> Refusal {
         Refusal {
             reason,
