@@ -9,13 +9,17 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use dohle_replication::mutant::set_mutant;
 
 use crate::outcome::Outcome;
+use crate::random::Random;
+use crate::violation::Violation;
 pub use mutant::Mutant;
+use plan::Plan;
 use world::World;
 
 mod broker;
 mod check;
 mod clients;
 mod controller;
+mod directed;
 mod faults;
 mod goal;
 mod model_log;
@@ -30,13 +34,22 @@ pub fn run(seed: u64, mutant: Option<Mutant>, print: bool) -> Outcome {
     run_world(World::new(seed, mutant, print))
 }
 
-fn run_world(mut world: World) -> Outcome {
+/// The schedules that random search does not come to.
+pub fn run_directed(mutant: Option<Mutant>) -> Outcome {
+    run_course(World::with(Plan::quiet(), Random::new(0), mutant, false), directed::late_proposal)
+}
+
+fn run_world(world: World) -> Outcome {
+    run_course(world, World::run)
+}
+
+fn run_course(mut world: World, course: impl FnOnce(&mut World) -> Result<(), Violation>) -> Outcome {
     set_mutant(match world.mutant {
         Some(Mutant::Machine(machine)) => Some(machine),
         _ => None,
     });
     // The machines assert their own logic: a panic is a defect like any other.
-    let result = catch_unwind(AssertUnwindSafe(|| world.run()));
+    let result = catch_unwind(AssertUnwindSafe(|| course(&mut world)));
     set_mutant(None);
     let violation = match result {
         Ok(result) => result.err().map(|violation| violation.0),

@@ -103,6 +103,8 @@ pub(super) struct Broker {
     pub(super) life: u32,
     pub(super) process: Option<Process>,
     pub(super) paused_until_ms: i64,
+    /// Paused by a directed schedule, until that says otherwise.
+    pub(super) is_stopped: bool,
     /// By partition; empty ones are as good as none.
     pub(super) logs: Vec<ModelLog>,
     /// The note that a process leaves when it ends in order; the next one takes it before anything else.
@@ -120,6 +122,7 @@ impl Broker {
             life: 0,
             process: None,
             paused_until_ms: 0,
+            is_stopped: false,
             logs: vec![ModelLog::default(); partitions],
             ended_in_order: None,
             unclean: None,
@@ -127,8 +130,10 @@ impl Broker {
         }
     }
 
-    pub(super) fn is_paused(&self, now_ms: i64) -> bool {
-        now_ms < self.paused_until_ms
+    /// When it goes on, or may, if it is paused.
+    pub(super) fn resumes_ms(&self, now_ms: i64) -> Option<i64> {
+        let resumes_ms = if self.is_stopped { now_ms + 1 } else { self.paused_until_ms };
+        (now_ms < resumes_ms).then_some(resumes_ms)
     }
 
     pub(super) fn local_ms(&self, now_ms: i64) -> i64 {

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use dohle_metadata::image::ClusterImage;
 use dohle_metadata::image::topics::PartitionImage;
 use dohle_protocol::id::{BrokerId, LeaderEpoch};
-use dohle_replication::{Acks, Durability};
+use dohle_replication::{Acks, Durability, FollowerFetch};
 
 use super::broker::{Broker, Replica, Ticket};
 use super::controller::partition_of;
@@ -200,6 +200,18 @@ impl Checker {
         demand!(
             to >= held,
             "I7: {id} cuts partition {partition} at {to}, and holds what is committed up to {held}"
+        );
+        Ok(())
+    }
+
+    /// A leader counts on what a follower says that it has. That is true in the epoch in which it was said: a follower may have cut its log
+    /// between two epochs, and never does within one once it was told that it may read on.
+    pub(super) fn served(&self, id: BrokerId, replica: &Replica, fetch: &FollowerFetch) -> Result<(), Violation> {
+        let (epoch, of) = (replica.role.leader_epoch(), fetch.current_leader_epoch);
+        demand!(
+            epoch == of,
+            "I7: {id} leads epoch {epoch} and counts on what {} said in epoch {of}",
+            fetch.replica
         );
         Ok(())
     }

@@ -86,7 +86,10 @@ impl World {
             (Fault::Balance, weights.balance),
         ];
         let sum: u32 = choices.iter().map(|(_, weight)| weight).sum();
-        let mut drawn = self.random.below(sum.max(1) as usize) as u32;
+        if sum == 0 {
+            return None;
+        }
+        let mut drawn = self.random.below(sum as usize) as u32;
         choices.into_iter().find_map(|(fault, weight)| {
             if drawn < weight {
                 return Some(fault);

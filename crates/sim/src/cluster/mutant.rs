@@ -43,6 +43,11 @@ impl Mutant {
         Mutant::Machine(Machine::UnsyncedFetch),
     ];
 
+    /// Whether it takes more coincidences than random search comes to.
+    pub fn needs_direction(self) -> bool {
+        self == Mutant::Machine(Machine::RejectedTooEarly)
+    }
+
     pub fn name(self) -> String {
         match self {
             Mutant::Machine(machine) => format!("{machine:?}"),

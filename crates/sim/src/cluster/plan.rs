@@ -100,6 +100,47 @@ impl Plan {
         }
     }
 
+    /// Three brokers, a partition of two replicas, and no faults but those of a directed schedule.
+    pub(super) fn quiet() -> Plan {
+        let none = Weights {
+            kill: 0,
+            power: 0,
+            power_of_all: 0,
+            pause: 0,
+            cut: 0,
+            isolate: 0,
+            controller: 0,
+            reassign: 0,
+            stop: 0,
+            disk_error: 0,
+            delete: 0,
+            balance: 0,
+        };
+        let mut plan = Plan {
+            partitions: 1,
+            replicas: 2,
+            rules: Rules {
+                durability: Durability::Written,
+                min_insync_replicas: 1,
+                replica_lag_time_ms_max: LAG_MS_MAX,
+            },
+            producers: vec![Acks::All],
+            chaos_ms: i64::MAX / 4,
+            fault_every_ms: 1_000,
+            weights: none,
+            delay_ms_max: 0,
+            spike_per_mille: 0,
+            drop_per_mille: 0,
+            duplicate_per_mille: 0,
+            sync_ms_max: 0,
+            fetch_records_max: 0,
+            crash_at_start_per_mille: 0,
+            clocks: vec![1_000; 3],
+        };
+        plan.heal();
+        plan
+    }
+
     /// From the end of the chaos on nothing is lost, and everything is fast.
     pub(super) fn heal(&mut self) {
         self.delay_ms_max = 3;

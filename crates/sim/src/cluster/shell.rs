@@ -395,6 +395,7 @@ impl World {
             },
             (Ok((FollowerAnswer::Diverging(end), _)), _) => Fetched::Diverging(end),
             (Ok((FollowerAnswer::Read, effects)), Some((log, replica))) => {
+                self.checker.served(id, replica, &fetch)?;
                 if effects.iter().any(|effect| matches!(effect, Effect::ProposeIsr(_))) {
                     self.checker.expansion(id, replica, fetch.offset.0)?;
                 }

@@ -198,6 +198,9 @@ pub(super) struct World {
     pub(super) cuts: Vec<(usize, usize)>,
     pub(super) stage: Stage,
     deadline_ms: i64,
+    /// Of a directed schedule: what is kept back, for as long as it says.
+    pub(super) holds: fn(&Body) -> bool,
+    pub(super) held: Vec<Envelope>,
 }
 
 impl World {
@@ -227,6 +230,8 @@ impl World {
             cuts: Vec::new(),
             stage: Stage::Setup,
             deadline_ms: i64::MAX,
+            holds: |_| false,
+            held: Vec::new(),
             plan,
             random,
         };
@@ -269,8 +274,7 @@ impl World {
             Event::Tick { broker, .. } | Event::Fetch { broker, .. } | Event::Synced { broker, .. } => *broker,
             _ => return None,
         };
-        let broker = self.brokers.get(broker)?;
-        broker.is_paused(self.queue.now_ms()).then_some(broker.paused_until_ms)
+        self.brokers.get(broker)?.resumes_ms(self.queue.now_ms())
     }
 
     fn dispatch(&mut self, event: Event) -> Result<(), Violation> {
@@ -387,6 +391,10 @@ impl World {
     }
 
     fn send_copy(&mut self, envelope: Envelope) {
+        if (self.holds)(&envelope.body) {
+            self.held.push(envelope);
+            return;
+        }
         let is_cut = self.cuts.contains(&(envelope.from, envelope.to));
         if is_cut || self.random.chance(self.plan.drop_per_mille) {
             return;
