@@ -35,9 +35,10 @@ impl<R: Runtime> Attendant<R> {
             let (leader, voters, term) = {
                 let metrics = metrics.borrow_watched();
                 let membership = metrics.membership_config.membership();
-                let leader = metrics.current_leader.map(|node_id| Leader {
-                    node_id,
-                    address: membership.get_node(&node_id).map_or_else(String::new, |node| node.addr.clone()),
+                // A leader that was removed may take itself for one for ever.
+                let leader = metrics.current_leader.and_then(|node_id| {
+                    let address = membership.get_node(&node_id)?.addr.clone();
+                    Some(Leader { node_id, address })
                 });
                 (leader, membership.voter_ids().count(), metrics.vote.leader_id.term)
             };

@@ -140,7 +140,8 @@ impl<R: Runtime> Puller<R> {
             state.committed_end = state.committed_end.max(u64::try_from(reply.end).unwrap_or(0));
             let term = u64::try_from(reply.term).unwrap_or(0);
             if term < state.term {
-                // From a node that has not heard of the new leader yet.
+                // From a node that has not heard of the new leader yet, and may never do so.
+                self.turn += 1;
                 return Ok(());
             }
             state.term = term;

@@ -97,7 +97,8 @@ impl World {
             cluster_id: None,
             dir: DIR.into(),
             voters: if id == SPARE { BTreeMap::new() } else { self.voters.clone() },
-            bootstrap: Vec::new(),
+            // Whoever votes in the end, it has to know one of them.
+            bootstrap: vec![SPARE.to_string()],
             peers: self.network.exit_of(id, &life),
             controller: Controller::new(BrokerId(id as i32)),
         };
