@@ -244,6 +244,8 @@ async fn idle_connections_end_but_a_long_poll_is_not_idle() {
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_are_limited_by_address() {
     let broker = TestBroker::start_with(&[("max.connections.per.ip", "3")]).await;
+    // The broker notices a moment later that the connection that made the topics is closed.
+    tokio::time::sleep(Duration::from_millis(500)).await;
     let mut open = Vec::new();
     for _ in 0..3 {
         let mut client = broker.connect().await;
@@ -252,8 +254,7 @@ async fn connections_are_limited_by_address() {
     }
     broker.connect().await.assert_closed().await;
     drop(open);
-    // The broker notices a closed connection a moment later.
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
     broker.canary().await;
 }
 

@@ -125,7 +125,6 @@ impl<'a> Assignments<'a> {
             delete: config.delete,
             file_delete_delay_ms: config.file_delete_delay_ms,
             producer_id_expiration_ms: self.producer_id_expiration_ms,
-            ..LogConfig::default()
         }
     }
 }
