@@ -14,7 +14,17 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("dohle-metadata", &["dohle-protocol"]),
     ("dohle-replication", &["dohle-protocol"]),
     ("dohle-coordinator", &["dohle-protocol"]),
-    ("dohle-sim", &["dohle-protocol", "dohle-coordinator", "dohle-metadata", "dohle-storage", "dohle-quorum", "dohle-replication"]),
+    (
+        "dohle-sim",
+        &[
+            "dohle-protocol",
+            "dohle-coordinator",
+            "dohle-metadata",
+            "dohle-storage",
+            "dohle-quorum",
+            "dohle-replication",
+        ],
+    ),
     ("dohle-client", &["dohle-protocol"]),
     ("dohle-quorum", &["dohle-protocol", "dohle-storage", "dohle-metadata"]),
     (
