@@ -38,8 +38,8 @@ impl Fanout {
                 let answer = wire.exchange(&request).await?;
                 taken_ms.push(began.elapsed().as_secs_f64() * 1000.0);
                 let (_, response) = frame::read_response::<ProduceRequest>(answer, PRODUCE_VERSION)?;
-                let partitions = response.responses.iter().flat_map(|topic| &topic.partition_responses);
-                for partition in partitions.filter(|partition| partition.error_code != 0) {
+                let mut partitions = response.responses.iter().flat_map(|topic| &topic.partition_responses);
+                if let Some(partition) = partitions.find(|partition| partition.error_code != 0) {
                     let error = ErrorCode::from_code(partition.error_code).name();
                     bail!("partition {} answers with {error}", partition.index);
                 }

@@ -96,7 +96,7 @@ impl Topic {
             ..DeleteTopicsRequest::default()
         };
         let response = wire.call(DELETE_VERSION, &request).await?;
-        for topic in response.responses.iter().filter(|topic| topic.error_code != 0) {
+        if let Some(topic) = response.responses.iter().find(|topic| topic.error_code != 0) {
             bail!("{} is not deleted: {}", self.topic, ErrorCode::from_code(topic.error_code).name());
         }
         Ok(json!({}))
