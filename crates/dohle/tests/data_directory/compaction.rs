@@ -134,7 +134,8 @@ fn f14_a_node_that_is_killed_while_it_cleans_loses_nothing() {
     };
     // The active segment holds one record, which has not replaced the one of its key yet.
     node.wait_until("cleaned", |node| offsets(&mut node.connect()).len() <= latest.len() + 1);
-    assert_eq!(leftovers(&node), 0);
+    // The records show a round before its files have their last names, and another may follow.
+    node.wait_until("without leftovers", |node| leftovers(node) == 0);
 }
 
 #[test]
