@@ -17,6 +17,7 @@ pub mod disk;
 pub mod epoch_cache;
 mod file_name;
 mod index_file;
+pub mod initial_controllers;
 pub mod limits;
 mod log_config;
 pub mod log_dir;
