@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dohle_protocol::error_code::ErrorCode;
+use dohle_protocol::messages::describe_cluster::DescribeClusterRequest;
 use dohle_protocol::messages::metadata::{MetadataRequest, MetadataRequestTopic};
 use dohle_protocol::{ApiKey, Request};
 use parking_lot::{Mutex, RwLock};
@@ -19,6 +20,9 @@ use crate::limits::UNKNOWN_TOPIC_PATIENCE;
 mod spare;
 
 use spare::SpareConnections;
+
+/// What DescribeCluster is to list.
+pub(crate) const CONTROLLERS: i8 = 2;
 
 /// Shared by a producer, an admin, and as many consumers as are configured alike.
 pub struct Cluster {
@@ -72,6 +76,9 @@ impl Cluster {
 
     /// Asks any node, and returns what is now known.
     pub async fn refresh(&self, topics: Topics<'_>) -> Result<Arc<ClusterMetadata>, ClientError> {
+        if self.config.to_controllers {
+            return self.refresh_controllers().await;
+        }
         let connection = self.any().await?;
         let request = metadata_request(topics, connection.version_of(ApiKey::Metadata)?);
         let response = connection.call(&request).await?;
@@ -83,6 +90,19 @@ impl Cluster {
         };
         *metadata = Arc::new(base.updated(response));
         Ok(metadata.clone())
+    }
+
+    /// Controllers know nothing of Metadata, and describe themselves instead (KIP-919).
+    async fn refresh_controllers(&self) -> Result<Arc<ClusterMetadata>, ClientError> {
+        let request = DescribeClusterRequest {
+            endpoint_type: CONTROLLERS,
+            ..Default::default()
+        };
+        let response = self.any().await?.call(&request).await?;
+        ClientError::check(response.error_code, response.error_message.clone())?;
+        let known = Arc::new(ClusterMetadata::of_controllers(response));
+        *self.metadata.write() = Arc::clone(&known);
+        Ok(known)
     }
 
     /// Like `refresh`, retrying what may succeed later.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use dohle_protocol::error_code::ErrorCode;
+use dohle_protocol::messages::describe_cluster::DescribeClusterResponse;
 use dohle_protocol::messages::metadata::{MetadataResponse, MetadataResponsePartition, MetadataResponseTopic};
 use uuid::Uuid;
 
@@ -122,6 +123,26 @@ impl ClusterMetadata {
             brokers: brokers.collect(),
             topics,
             fetched_at: Instant::now(),
+        }
+    }
+
+    /// The controllers take the place of the brokers; the topics are not known.
+    pub fn of_controllers(response: DescribeClusterResponse) -> ClusterMetadata {
+        let controllers = response.brokers.into_iter().map(|controller| {
+            let id = controller.broker_id;
+            let node = Broker {
+                id,
+                host: controller.host,
+                port: controller.port,
+                rack: controller.rack,
+            };
+            (id, node)
+        });
+        ClusterMetadata {
+            cluster_id: Some(response.cluster_id),
+            controller_id: response.controller_id,
+            brokers: controllers.collect(),
+            ..ClusterMetadata::empty()
         }
     }
 

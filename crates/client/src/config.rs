@@ -29,6 +29,8 @@ pub enum ConfigError {
 pub struct ClientConfig {
     /// `host:port` of the nodes that are asked first.
     pub bootstrap_servers: Vec<String>,
+    /// These are controllers: no broker is asked at all.
+    pub to_controllers: bool,
     pub client_id: String,
     pub connect_timeout: Duration,
     pub request_timeout: Duration,
@@ -43,7 +45,16 @@ impl ClientConfig {
     /// Reads the settings of an administrative client and warns of the rest.
     pub fn from_properties(properties: &Properties) -> Result<ClientConfig, ConfigError> {
         let mut reader = Reader::new(properties);
-        let config = ClientConfig::read(&mut reader, 30_000)?;
+        let controllers = reader.text("bootstrap.controllers", "");
+        if !controllers.is_empty() {
+            if properties.get("bootstrap.servers").is_some() {
+                let message = "bootstrap.servers and bootstrap.controllers cannot both be set";
+                return Err(ConfigError::Conflict(message.to_owned()));
+            }
+            reader.left.set("bootstrap.servers", controllers.as_str());
+        }
+        let mut config = ClientConfig::read(&mut reader, 30_000)?;
+        config.to_controllers = !controllers.is_empty();
         reader.warn_of_unused();
         Ok(config)
     }
@@ -71,6 +82,7 @@ impl ClientConfig {
         let bootstrap_servers = read_servers(&reader.text("bootstrap.servers", ""))?;
         Ok(ClientConfig {
             bootstrap_servers,
+            to_controllers: false,
             client_id: reader.text("client.id", "dohle"),
             connect_timeout: reader.millis("socket.connection.setup.timeout.ms", 10_000)?,
             request_timeout: reader.millis("request.timeout.ms", request_timeout_ms)?,

@@ -70,6 +70,13 @@ pub(crate) const BROKER_KEYS: &[ConfigKey] = &[
         "Most bytes of records in one answer to a fetch.",
     ),
     key(
+        "follower.replication.throttled.rate",
+        ConfigKind::long_from(0),
+        Some("9223372036854775807"),
+        "Bytes per second of throttled replicas that this broker fetches as a follower. *Accepted and shown, not acted on yet.*",
+    )
+    .dynamic(Dynamic::PerBroker),
+    key(
         "group.initial.rebalance.delay.ms",
         ConfigKind::int_from(0),
         Some("3000"),
@@ -99,6 +106,13 @@ pub(crate) const BROKER_KEYS: &[ConfigKey] = &[
         None,
         "Name of the listener for connections among brokers; the first listener for clients if it is not set.",
     ),
+    key(
+        "leader.replication.throttled.rate",
+        ConfigKind::long_from(0),
+        Some("9223372036854775807"),
+        "Bytes per second of throttled replicas that this broker sends as a leader. *Accepted and shown, not acted on yet.*",
+    )
+    .dynamic(Dynamic::PerBroker),
     key(
         "listener.security.protocol.map",
         List,

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use dohle_protocol::ApiKey;
 use dohle_protocol::messages::describe_cluster::DescribeClusterRequest;
+use dohle_protocol::messages::unregister_broker::UnregisterBrokerRequest;
 
 use super::Admin;
-use crate::cluster::Topics;
+use crate::cluster::{CONTROLLERS, Topics};
 use crate::cluster_metadata::Broker;
 use crate::error::ClientError;
 use crate::server_versions::ServerVersions;
@@ -31,10 +32,13 @@ impl Admin {
             Err(_) => return self.describe_cluster_by_metadata().await,
         };
         // Only version 2 can be asked for fenced brokers, and fails to encode the wish before.
-        let request = DescribeClusterRequest {
+        let mut request = DescribeClusterRequest {
             include_fenced_brokers: with_fenced && version >= 2,
             ..Default::default()
         };
+        if self.cluster.config().to_controllers {
+            request.endpoint_type = CONTROLLERS;
+        }
         let response = self.cluster.call_any(&request).await?;
         ClientError::check(response.error_code, response.error_message)?;
         let brokers = response.brokers.into_iter().map(|b| DescribedBroker {
@@ -64,6 +68,16 @@ impl Admin {
             controller_id: metadata.controller_id,
             brokers: brokers.collect(),
         })
+    }
+
+    /// The broker will not come back; its replicas count no more.
+    pub async fn unregister_broker(&self, broker_id: i32) -> Result<(), ClientError> {
+        let request = UnregisterBrokerRequest {
+            broker_id,
+            ..Default::default()
+        };
+        let asked = self.ask_controller(&request, |response| (response.error_code, response.error_message.clone()));
+        asked.await.map(drop)
     }
 
     /// Of every broker, what it speaks or why it could not be asked.

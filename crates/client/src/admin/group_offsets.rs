@@ -7,8 +7,8 @@ use dohle_protocol::ErrorCode;
 use dohle_protocol::messages::offset_commit::{OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic};
 use dohle_protocol::messages::offset_delete::{OffsetDeleteRequest, OffsetDeleteRequestPartition, OffsetDeleteRequestTopic};
 
-use super::Admin;
 use super::groups::PerGroup;
+use super::{Admin, PerPartition};
 use crate::cluster_metadata::TopicPartition;
 use crate::consumer::Offsets;
 use crate::error::ClientError;
@@ -18,9 +18,6 @@ use crate::offset_fetch::{self, Of};
 const COMMIT_BY_NAME: i16 = 9;
 
 pub type GroupOffsets = Offsets;
-
-/// One answer per partition.
-pub type PerPartition = BTreeMap<TopicPartition, Result<(), ClientError>>;
 
 impl Admin {
     /// All that each group has committed; nothing for a group that does not exist.

@@ -1,6 +1,9 @@
-//! The metadata quorum: who votes, who leads, who lags.
+//! The metadata quorum: who votes, who leads, who lags; and other voters.
 
+use dohle_protocol::messages::add_raft_voter::{AddRaftVoterRequest, Listener};
 use dohle_protocol::messages::describe_quorum::{DescribeQuorumRequest, Node, ReplicaState, RequestPartitionData, RequestTopicData};
+use dohle_protocol::messages::remove_raft_voter::RemoveRaftVoterRequest;
+use uuid::Uuid;
 
 use super::Admin;
 use crate::error::ClientError;
@@ -47,5 +50,28 @@ impl Admin {
             observers: partition.observers,
             nodes: response.nodes,
         })
+    }
+
+    /// Gives a controller that runs a vote, when it has caught up.
+    pub async fn add_voter(&self, id: i32, directory_id: Uuid, listeners: Vec<Listener>) -> Result<(), ClientError> {
+        let request = AddRaftVoterRequest {
+            timeout_ms: self.timeout_ms(),
+            voter_id: id,
+            voter_directory_id: directory_id,
+            listeners,
+            ..Default::default()
+        };
+        let asked = self.ask_controller(&request, |response| (response.error_code, response.error_message.clone()));
+        asked.await.map(drop)
+    }
+
+    pub async fn remove_voter(&self, id: i32, directory_id: Uuid) -> Result<(), ClientError> {
+        let request = RemoveRaftVoterRequest {
+            voter_id: id,
+            voter_directory_id: directory_id,
+            ..Default::default()
+        };
+        let asked = self.ask_controller(&request, |response| (response.error_code, response.error_message.clone()));
+        asked.await.map(drop)
     }
 }

@@ -28,6 +28,16 @@ fn bootstrap_servers_are_pairs_of_host_and_port() {
 }
 
 #[test]
+fn an_administrator_asks_brokers_or_controllers() {
+    let mut controllers = Properties::default();
+    controllers.set("bootstrap.controllers", "c:9093");
+    let config = ClientConfig::from_properties(&controllers).unwrap();
+    assert!(config.to_controllers && config.bootstrap_servers == ["c:9093"]);
+    assert!(!ClientConfig::from_properties(&properties(&[])).unwrap().to_controllers);
+    assert!(ClientConfig::from_properties(&properties(&["bootstrap.controllers=c:9093"])).is_err());
+}
+
+#[test]
 fn the_producer_is_idempotent_unless_a_setting_excludes_it() {
     assert!(producer(&[]).unwrap().idempotent);
     assert!(producer(&["acks=all"]).unwrap().idempotent);
