@@ -18,13 +18,30 @@ pub(crate) struct ServerArgs {
 
 impl ServerArgs {
     pub(crate) async fn admin(&self) -> anyhow::Result<Admin> {
-        connect_admin(&self.bootstrap_server, self.command_config.as_ref()).await
+        connect_admin(Bootstrap::Servers(&self.bootstrap_server), self.command_config.as_ref()).await
     }
 }
 
-pub(crate) async fn connect_admin(bootstrap_server: &str, file: Option<&PathBuf>) -> anyhow::Result<Admin> {
+/// Whom to ask first: brokers, or the controllers themselves.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Bootstrap<'a> {
+    Servers(&'a str),
+    Controllers(&'a str),
+}
+
+impl<'a> Bootstrap<'a> {
+    /// From two flags that exclude each other.
+    pub(crate) fn of(server: &'a str, controller: Option<&'a str>) -> Bootstrap<'a> {
+        controller.map_or(Bootstrap::Servers(server), Bootstrap::Controllers)
+    }
+}
+
+pub(crate) async fn connect_admin(bootstrap: Bootstrap<'_>, file: Option<&PathBuf>) -> anyhow::Result<Admin> {
     let mut properties = properties_of(file)?;
-    properties.set("bootstrap.servers", bootstrap_server);
+    match bootstrap {
+        Bootstrap::Servers(addresses) => properties.set("bootstrap.servers", addresses),
+        Bootstrap::Controllers(addresses) => properties.set("bootstrap.controllers", addresses),
+    }
     properties.set_default("client.id", "adminclient-1");
     Ok(Admin::connect(ClientConfig::from_properties(&properties)?).await?)
 }

@@ -16,7 +16,7 @@ mod partitions;
 mod placement;
 pub mod producer_ids;
 mod random;
-mod reassignments;
+pub mod reassignments;
 mod refusal;
 mod soft;
 mod topics;

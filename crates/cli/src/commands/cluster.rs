@@ -1,4 +1,4 @@
-//! `dohle cluster`: the cluster id, and where the brokers listen.
+//! `dohle cluster`: the cluster id, where the brokers listen, and the end of a registration.
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -7,9 +7,10 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use dohle_client::admin::cluster_info::DescribedBroker;
+use dohle_client::{Admin, ClientError};
 
 use crate::arguments::run_tool;
-use crate::connect::{block_on, connect_admin};
+use crate::connect::{Bootstrap, block_on, connect_admin};
 use crate::output::stdout;
 
 /// Print facts about a cluster.
@@ -32,6 +33,14 @@ enum Action {
         #[arg(long)]
         include_fenced_brokers: bool,
     },
+    /// Forget a broker that will not come back
+    Unregister {
+        #[command(flatten)]
+        server: Server,
+        /// The id of the broker
+        #[arg(long, short, value_name = "ID")]
+        id: i32,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -39,6 +48,9 @@ struct Server {
     /// The server(s) to connect to
     #[arg(long, short, value_name = "HOST:PORT,...", default_value = "localhost:9092")]
     bootstrap_server: String,
+    /// The controller(s) to connect to instead
+    #[arg(long, short = 'C', value_name = "HOST:PORT,...", conflicts_with = "bootstrap_server")]
+    bootstrap_controller: Option<String>,
     /// Property file with settings for the client
     #[arg(long, short, visible_alias = "config", value_name = "FILE")]
     command_config: Option<PathBuf>,
@@ -49,25 +61,36 @@ pub(crate) fn run(arguments: &[OsString]) -> ExitCode {
 }
 
 fn cluster(args: &ClusterArgs) -> anyhow::Result<ExitCode> {
-    let (server, with_fenced) = match &args.action {
-        Action::ClusterId(server) => (server, false),
-        Action::ListEndpoints {
-            server,
-            include_fenced_brokers,
-        } => (server, *include_fenced_brokers),
-    };
+    let (Action::ClusterId(server) | Action::ListEndpoints { server, .. } | Action::Unregister { server, .. }) = &args.action;
     block_on(async {
-        let admin = connect_admin(&server.bootstrap_server, server.command_config.as_ref()).await?;
-        let described = admin.describe_cluster(with_fenced).await?;
+        let bootstrap = Bootstrap::of(&server.bootstrap_server, server.bootstrap_controller.as_deref());
+        let admin = connect_admin(bootstrap, server.command_config.as_ref()).await?;
         let mut out = stdout();
-        match (&args.action, described.cluster_id) {
-            (Action::ListEndpoints { .. }, _) => write_endpoints(&mut out, &described.brokers)?,
-            (Action::ClusterId(_), Some(id)) => writeln!(out, "Cluster ID: {id}")?,
-            (Action::ClusterId(_), None) => writeln!(out, "No cluster ID found. The Kafka version is probably too old.")?,
+        match &args.action {
+            Action::ClusterId(_) => match admin.describe_cluster(false).await?.cluster_id {
+                Some(id) => writeln!(out, "Cluster ID: {id}")?,
+                None => writeln!(out, "No cluster ID found. The Kafka version is probably too old.")?,
+            },
+            Action::ListEndpoints { include_fenced_brokers, .. } => {
+                let described = admin.describe_cluster(*include_fenced_brokers).await?;
+                write_endpoints(&mut out, &described.brokers)?;
+            }
+            Action::Unregister { id, .. } => unregister(&admin, *id, &mut out).await?,
         }
         out.flush()?;
         Ok(ExitCode::SUCCESS)
     })
+}
+
+async fn unregister(admin: &Admin, id: i32, out: &mut impl Write) -> anyhow::Result<()> {
+    match admin.unregister_broker(id).await {
+        Ok(()) => writeln!(out, "Broker {id} is no longer registered.")?,
+        Err(ClientError::Unsupported { .. }) => {
+            writeln!(out, "The target cluster does not support the broker unregistration API.")?;
+        }
+        Err(error) => return Err(error.into()),
+    }
+    Ok(())
 }
 
 fn write_endpoints(out: &mut impl Write, brokers: &[DescribedBroker]) -> io::Result<()> {

@@ -12,7 +12,7 @@ use dohle_client::admin::offsets::at;
 use dohle_client::config::IsolationLevel;
 
 use crate::arguments::run_tool_reporting;
-use crate::connect::{block_on, connect_admin};
+use crate::connect::{Bootstrap, block_on, connect_admin};
 use crate::output::stdout;
 use crate::topic_pattern::TopicPattern;
 
@@ -61,7 +61,7 @@ fn get_offsets(args: &OffsetsArgs) -> anyhow::Result<ExitCode> {
     let rules = rules(args)?;
     let time = parse_time(&args.time)?;
     block_on(async {
-        let admin = connect_admin(&args.bootstrap_server, args.command_config.as_ref()).await?;
+        let admin = connect_admin(Bootstrap::Servers(&args.bootstrap_server), args.command_config.as_ref()).await?;
         let mut wanted = BTreeMap::new();
         for topic in admin
             .list_topics()

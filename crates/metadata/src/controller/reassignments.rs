@@ -113,7 +113,8 @@ fn revert(partition: &mut PartitionImage) -> bool {
     !partition.isr.is_empty() || partition.elr.iter().any(|id| replicas.contains(id))
 }
 
-pub(super) fn list_reassignments(image: &ClusterImage, request: &ListPartitionReassignmentsRequest) -> ListPartitionReassignmentsResponse {
+/// What goes on. Asks nothing but the image, hence can be asked of any.
+pub fn list_reassignments(image: &ClusterImage, request: &ListPartitionReassignmentsRequest) -> ListPartitionReassignmentsResponse {
     let of_topic = |topic: &TopicImage, indexes: &mut dyn Iterator<Item = PartitionIndex>| {
         let partitions: Vec<_> = indexes.filter_map(|index| ongoing(index, topic.partitions.get(&index)?)).collect();
         (!partitions.is_empty()).then(|| OngoingTopicReassignment {
