@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 
 use arc_swap::ArcSwap;
 use dohle_protocol::id::BrokerId;
@@ -228,7 +229,7 @@ fn assemble(
         response_budget: Arc::new(Semaphore::new(limits::FETCH_RESPONSE_BYTES)),
         carried_out: CarriedOut::new(),
         producer_ids: ProducerIds::new(),
-        broker_epoch,
+        registered_epoch: AtomicI64::new(broker_epoch),
         settings: ArcSwap::from_pointee(settings),
         quorum,
         metrics,

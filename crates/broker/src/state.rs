@@ -1,6 +1,7 @@
 //! What every handler and every background task of one broker shares.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use arc_swap::ArcSwap;
 use dohle_quorum::Quorum;
@@ -28,8 +29,8 @@ pub(crate) struct BrokerState {
     /// How far this broker acts on what the quorum says.
     pub(crate) carried_out: CarriedOut,
     pub(crate) producer_ids: ProducerIds,
-    /// Of the registration of this process.
-    pub(crate) broker_epoch: i64,
+    /// See [`BrokerState::broker_epoch`].
+    pub(crate) registered_epoch: AtomicI64,
     pub(crate) replicas: ReplicaTable,
     pub(crate) services: Arc<CellServices>,
     pub(crate) groups: GroupCoordinator,
@@ -40,4 +41,11 @@ pub(crate) struct BrokerState {
     /// Bytes of records in answers that may be in memory.
     pub(crate) response_budget: Arc<Semaphore>,
     pub(crate) metrics: Arc<Metrics>,
+}
+
+impl BrokerState {
+    /// Of the registration of this process, which may be renewed; -1 before the first one, and on a node that is no broker.
+    pub(crate) fn broker_epoch(&self) -> i64 {
+        self.registered_epoch.load(Ordering::Acquire)
+    }
 }

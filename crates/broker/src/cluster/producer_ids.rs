@@ -30,7 +30,7 @@ impl ProducerIds {
         if block.len == 0 {
             let request = AllocateProducerIdsRequest {
                 broker_id: broker.config.node_id,
-                broker_epoch: broker.broker_epoch,
+                broker_epoch: broker.broker_epoch(),
                 ..AllocateProducerIdsRequest::default()
             };
             *block = allocate(broker, request).await.map_err(|refusal| {

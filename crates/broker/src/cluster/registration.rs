@@ -99,7 +99,7 @@ pub(crate) async fn leave(broker: &BrokerState) {
 async fn heartbeat(broker: &BrokerState, want_shut_down: bool) -> Result<(), RegistrationError> {
     let heartbeat = BrokerHeartbeatRequest {
         broker_id: broker.config.node_id,
-        broker_epoch: broker.broker_epoch,
+        broker_epoch: broker.broker_epoch(),
         current_metadata_offset: broker.quorum.version().offset.0,
         want_shut_down,
         ..BrokerHeartbeatRequest::default()

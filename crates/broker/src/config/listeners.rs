@@ -88,6 +88,8 @@ pub struct Listeners {
     pub clients: Vec<Listener>,
     /// Listeners of the controller. While the quorum has one voter, nobody needs to connect to it and they are not opened.
     pub controllers: Vec<Listener>,
+    /// Name of the listener by which the brokers reach each other.
+    pub inter_broker: String,
 }
 
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -175,11 +177,12 @@ impl Listeners {
                 .join(", ");
             return Err(ListenersError::NoClientListener { controllers });
         }
-        if let Some(name) = keys.inter_broker_listener_name.map(str::to_uppercase)
-            && !listeners.clients.iter().any(|listener| listener.name == name)
-        {
-            return Err(ListenersError::InterBrokerUnknown { name });
-        }
+        let is_for_clients = |name: &String| listeners.clients.iter().any(|listener| listener.name == *name);
+        listeners.inter_broker = match keys.inter_broker_listener_name.map(str::to_uppercase) {
+            Some(name) if !is_for_clients(&name) => return Err(ListenersError::InterBrokerUnknown { name }),
+            Some(name) => name,
+            None => listeners.clients[0].name.clone(),
+        };
         Ok(listeners)
     }
 }
