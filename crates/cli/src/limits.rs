@@ -16,3 +16,12 @@ pub(crate) const DUMPED_BATCH_BYTES_MAX: usize = 1024 * 1024 * 1024;
 
 /// How long `server-stop` waits for a server to end.
 pub(crate) const STOP_WAIT: Duration = Duration::from_secs(60);
+
+/// Partitions of topics in one answer, where no flag says otherwise.
+pub(crate) const PARTITIONS_PER_ANSWER: i32 = 2000;
+
+/// Nodes that `dev` runs.
+pub(crate) const DEV_NODES_MAX: i64 = 9;
+
+/// Lines of nodes that wait to be printed by `dev`; a node that says more waits.
+pub(crate) const DEV_LINES_AHEAD: usize = 1024;

@@ -67,7 +67,7 @@ pub(crate) const TOOLS: &[Tool] = &[
     },
     Tool {
         name: "cluster",
-        about: "print the cluster id or its endpoints",
+        about: "print the cluster id or its endpoints, unregister a broker",
         run: commands::cluster::run,
     },
     Tool {
@@ -77,8 +77,18 @@ pub(crate) const TOOLS: &[Tool] = &[
     },
     Tool {
         name: "metadata-quorum",
-        about: "describe the metadata quorum",
+        about: "describe the metadata quorum, add and remove controllers",
         run: commands::metadata_quorum::run,
+    },
+    Tool {
+        name: "leader-election",
+        about: "elect preferred or, where none is in sync, other leaders",
+        run: commands::leader_election::run,
+    },
+    Tool {
+        name: "reassign-partitions",
+        about: "move replicas between brokers",
+        run: commands::reassign_partitions::run,
     },
     Tool {
         name: "producer-perf-test",
@@ -94,6 +104,11 @@ pub(crate) const TOOLS: &[Tool] = &[
         name: "storage",
         about: "format and inspect log directories, make ids",
         run: commands::storage::run,
+    },
+    Tool {
+        name: "dev",
+        about: "run a cluster of several nodes on this machine",
+        run: commands::dev::run,
     },
     Tool {
         name: "server-stop",

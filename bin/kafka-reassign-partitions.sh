@@ -1,0 +1,2 @@
+#!/bin/sh
+dohle="${DOHLE_BINARY:-$(dirname "$0")/../target/release/dohle}"; [ -x "$dohle" ] || dohle=dohle; exec "$dohle" reassign-partitions "$@"
