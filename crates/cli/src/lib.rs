@@ -9,6 +9,7 @@
 mod arguments;
 mod commands;
 mod connect;
+mod controller_listeners;
 mod date_format;
 mod limits;
 mod output;

@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 use crate::arguments::{run_tool, usage};
 use crate::connect::{Bootstrap, block_on, connect_admin};
+use crate::controller_listeners::address;
 use crate::output::stdout;
 use crate::table::write_table;
 
@@ -172,11 +173,7 @@ fn remove_controller(args: &QuorumArgs, id: i32, directory_id: &str, dry_run: bo
 }
 
 fn endpoint(listener: &Listener) -> String {
-    if listener.host.contains(':') {
-        format!("{}://[{}]:{}", listener.name, listener.host, listener.port)
-    } else {
-        format!("{}://{}:{}", listener.name, listener.host, listener.port)
-    }
+    format!("{}://{}", listener.name, address(&listener.host, listener.port))
 }
 
 fn write_status(out: &mut impl Write, cluster_id: &str, quorum: &QuorumDescription) -> io::Result<()> {
