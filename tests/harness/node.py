@@ -26,11 +26,11 @@ def free_port():
                 continue
 
 
-def answers(port):
-    """True once a broker on the port answers ApiVersions."""
+def answers(port, host="127.0.0.1"):
+    """True once a node on the port answers ApiVersions."""
     request = struct.pack(">hhih", 18, 0, 1, -1)
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
+        with socket.create_connection((host, port), timeout=2) as connection:
             connection.sendall(struct.pack(">i", len(request)) + request)
             return len(connection.recv(4)) == 4
     except OSError:
