@@ -27,7 +27,7 @@ fn the_versions_are_those_that_the_node_advertises() {
         node.address()
     );
     assert!(versions.starts_with(&heading), "{versions}");
-    assert!(versions.contains("\tDescribeTopicPartitions(75): 0 [usable: 0]\n)\n"), "{versions}");
+    assert!(versions.contains("\tRemoveRaftVoter(81): 0 [usable: 0]\n)\n"), "{versions}");
     assert!(
         !versions.contains("none"),
         "a version that the node speaks and the tools do not: {versions}"

@@ -4,6 +4,7 @@ mod cluster;
 mod configs;
 mod console;
 mod console_bytes;
+mod dev;
 mod groups;
 #[path = "../harness/mod.rs"]
 mod harness;
@@ -11,6 +12,7 @@ mod offline;
 mod offsets;
 mod perf;
 mod refusals;
+mod replicas;
 mod restarts;
 mod stop;
 mod tool;
