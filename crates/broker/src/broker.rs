@@ -145,7 +145,7 @@ impl Broker {
             tracing::error!(%error, "the metadata quorum did not end well");
         }
         let state = Arc::clone(&self.state);
-        if let Err(error) = tokio::task::spawn_blocking(move || state.replicas.close()).await {
+        if let Err(error) = tokio::task::spawn_blocking(move || state.replicas.close(state.broker_epoch())).await {
             tracing::error!(%error, "the logs could not be closed");
         }
     }

@@ -45,7 +45,7 @@ pub use cleaner::{CleanError, CleanerControl, CleanerLimits, CleanerStats, Clean
 pub use committer::{Committer, SyncState, Syncable};
 pub use disk::{Disk, FaultyDisk, RealDisk};
 pub use log_config::{CompressionSetting, LogConfig};
-pub use log_dir::{FoundLog, LogDir, LogDirError, LogPositions};
+pub use log_dir::{FoundLog, LockedDir, LogDir, LogDirError, LogPositions};
 pub use meta_properties::MetaProperties;
 pub use partition_log::{LogError, LogIdentity, PartitionLog};
 pub use read_view::{ReadError, ReadRequest, ReadResult, ReadView};

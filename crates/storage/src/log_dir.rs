@@ -17,6 +17,7 @@ use crate::recovery::OpenState;
 
 const LOCK: &str = ".lock";
 const CLEAN_SHUTDOWN: &str = ".kafka_cleanshutdown";
+const BROKER_EPOCH: &str = "brokerEpoch";
 const RECOVERY_POINTS: &str = "recovery-point-offset-checkpoint";
 const LOG_STARTS: &str = "log-start-offset-checkpoint";
 const HIGH_WATERMARKS: &str = "replication-offset-checkpoint";
@@ -34,11 +35,19 @@ pub struct LogDir {
     disk: Arc<dyn Disk>,
     path: PathBuf,
     meta: MetaProperties,
-    clean_shutdown: bool,
+    ended_epoch: Option<i64>,
     logs: Vec<FoundLog>,
     /// What the cleaner's checkpoint holds, as far as it is known: it changes seldom, and is written only then.
     cleaned: Mutex<Vec<u8>>,
     _lock: LockGuard,
+}
+
+/// A directory that no other process may use, before it is known to which cluster it belongs.
+#[derive(Debug)]
+pub struct LockedDir {
+    disk: Arc<dyn Disk>,
+    path: PathBuf,
+    lock: LockGuard,
 }
 
 struct LockGuard(#[expect(dead_code, reason = "held for what happens when it is dropped")] Box<dyn Send + Sync>);
@@ -109,9 +118,13 @@ pub enum LogDirError {
 }
 
 impl LogDir {
-    /// Takes a directory into use: locks it, compares its identity or gives it one, and finds its logs. Directories marked for deletion are
-    /// removed; what is none of ours stays untouched.
+    /// Takes a directory into use, see [`LockedDir::open`].
     pub fn open(disk: Arc<dyn Disk>, path: &Path, cluster_id: &str, node_id: BrokerId) -> Result<LogDir, LogDirError> {
+        LogDir::lock(disk, path)?.open(cluster_id, node_id)
+    }
+
+    /// Creates the directory if need be, and locks it.
+    pub fn lock(disk: Arc<dyn Disk>, path: &Path) -> Result<LockedDir, LogDirError> {
         let path = path.to_owned();
         let failed = |source: io::Error| LogDirError::Io {
             path: path.clone(),
@@ -122,19 +135,8 @@ impl LogDir {
             .lock(&path.join(LOCK))
             .map_err(failed)?
             .ok_or_else(|| LogDirError::Locked { path: path.clone() })?;
-        let entries = disk.list(&path).map_err(failed)?;
-        let meta = identify(&*disk, &path, &entries, cluster_id, node_id)?;
-        let clean_shutdown = take_clean_shutdown_marker(&*disk, &path).map_err(failed)?;
-        let logs = find_logs(&*disk, &path, entries, clean_shutdown);
-        Ok(LogDir {
-            disk,
-            path,
-            meta,
-            clean_shutdown,
-            logs,
-            cleaned: Mutex::default(),
-            _lock: LockGuard(lock),
-        })
+        let lock = LockGuard(lock);
+        Ok(LockedDir { disk, path, lock })
     }
 
     pub fn path(&self) -> &Path {
@@ -147,7 +149,12 @@ impl LogDir {
 
     /// Whether the last user of the directory closed all logs. The marker that said so is gone: it holds for this start only.
     pub fn clean_shutdown(&self) -> bool {
-        self.clean_shutdown
+        self.ended_epoch.is_some()
+    }
+
+    /// The epoch of the broker that did so; -1 if it did not say.
+    pub fn ended_epoch(&self) -> Option<i64> {
+        self.ended_epoch
     }
 
     /// The logs that were found when the directory was opened; empty when asked again.
@@ -183,10 +190,10 @@ impl LogDir {
     }
 
     /// Makes everything durable and says so with the marker. All logs have been closed before ([`crate::PartitionLog::close_clean`]).
-    pub fn mark_clean_shutdown(&self) -> io::Result<()> {
+    pub fn mark_clean_shutdown(&self, broker_epoch: i64) -> io::Result<()> {
         self.disk.sync_file_system(&self.path)?;
-        self.disk
-            .replace(&self.path.join(CLEAN_SHUTDOWN), br#"{"version":0,"brokerEpoch":-1}"#)
+        let text = format!(r#"{{"version":0,"{BROKER_EPOCH}":{broker_epoch}}}"#);
+        self.disk.replace(&self.path.join(CLEAN_SHUTDOWN), text.as_bytes())
     }
 
     /// Puts aside a log that no longer belongs here, for a person to look at.
@@ -194,6 +201,35 @@ impl LogDir {
         let target = renamed(dir, STRAY_SUFFIX);
         self.disk.rename(dir, &target)?;
         Ok(target)
+    }
+}
+
+impl LockedDir {
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Compares the directory's identity or gives it one, and finds its logs. Directories marked for deletion are removed; what is none of
+    /// ours stays untouched.
+    pub fn open(self, cluster_id: &str, node_id: BrokerId) -> Result<LogDir, LogDirError> {
+        let LockedDir { disk, path, lock } = self;
+        let failed = |source: io::Error| LogDirError::Io {
+            path: path.clone(),
+            source,
+        };
+        let entries = disk.list(&path).map_err(failed)?;
+        let meta = identify(&*disk, &path, &entries, cluster_id, node_id)?;
+        let ended_epoch = take_clean_shutdown_marker(&*disk, &path).map_err(failed)?;
+        let logs = find_logs(&*disk, &path, entries, ended_epoch.is_some());
+        Ok(LogDir {
+            disk,
+            path,
+            meta,
+            ended_epoch,
+            logs,
+            cleaned: Mutex::default(),
+            _lock: lock,
+        })
     }
 }
 
@@ -280,14 +316,24 @@ fn new_directory_id() -> Uuid {
 }
 
 /// The marker is removed, durably, before anything in the directory changes: it must not survive into the next crash.
-fn take_clean_shutdown_marker(disk: &dyn Disk, path: &Path) -> io::Result<bool> {
+fn take_clean_shutdown_marker(disk: &dyn Disk, path: &Path) -> io::Result<Option<i64>> {
     let marker = path.join(CLEAN_SHUTDOWN);
-    if disk.len(&marker)?.is_none() {
-        return Ok(false);
-    }
+    let text = match disk.read(&marker) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
     disk.remove_file(&marker)?;
     disk.sync_dir(path)?;
-    Ok(true)
+    Ok(Some(marked_epoch(&String::from_utf8_lossy(&text)).unwrap_or(-1)))
+}
+
+/// Of the JSON in the marker, the one value that counts; older releases leave the file empty.
+fn marked_epoch(marker: &str) -> Option<i64> {
+    let (_, value) = marker.split_once(BROKER_EPOCH)?;
+    let value = value.trim_start_matches(['"', ':', ' ']);
+    let end = value.find(|c: char| c != '-' && !c.is_ascii_digit()).unwrap_or(value.len());
+    value[..end].parse().ok()
 }
 
 fn find_logs(disk: &dyn Disk, path: &Path, entries: Vec<DirEntry>, clean_shutdown: bool) -> Vec<FoundLog> {

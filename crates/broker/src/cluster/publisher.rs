@@ -22,6 +22,10 @@ impl CarriedOut {
         CarriedOut(watch::Sender::new(Offset::NONE))
     }
 
+    pub(crate) fn offset(&self) -> Offset {
+        *self.0.borrow()
+    }
+
     /// Returns once everything up to `offset` is carried out.
     pub(crate) async fn reaches(&self, offset: Offset) {
         let mut offsets = self.0.subscribe();

@@ -237,7 +237,7 @@ impl ReplicaTable {
     }
 
     /// Closes every log, and says in each directory that this was done. Blocks.
-    pub(crate) fn close(&self) {
+    pub(crate) fn close(&self, broker_epoch: i64) {
         let topics = self.topics();
         for directory in &self.directories {
             // Before the roles are given up, and the high watermarks with them.
@@ -267,7 +267,7 @@ impl ReplicaTable {
             // The positions last: they name the ends of the logs, which are durable only then.
             let marked = directory
                 .files()
-                .mark_clean_shutdown()
+                .mark_clean_shutdown(broker_epoch)
                 .and_then(|()| directory.write_checkpoints(|| positions));
             if let Err(error) = marked {
                 tracing::error!(dir = %directory.path().display(), %error, "no clean shutdown of this directory");

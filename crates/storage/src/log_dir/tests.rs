@@ -122,7 +122,7 @@ fn the_clean_shutdown_marker_holds_for_one_start_and_not_beyond_a_power_cut() {
     let dir = open(&disk).unwrap();
     disk.sync_dir(Path::new("")).unwrap();
     make_log(&disk, &dir, "a", 0).close_clean().unwrap();
-    dir.mark_clean_shutdown().unwrap();
+    dir.mark_clean_shutdown(17).unwrap();
     drop(dir);
     for seed in 0..20 {
         assert!(
@@ -132,10 +132,18 @@ fn the_clean_shutdown_marker_holds_for_one_start_and_not_beyond_a_power_cut() {
     }
     let mut dir = open(&disk).unwrap();
     assert!(dir.clean_shutdown() && dir.take_logs()[0].open_state.clean_shutdown);
+    assert_eq!(dir.ended_epoch(), Some(17));
     drop(dir);
     for seed in 0..20 {
         assert!(!open(&disk.crash(seed)).unwrap().clean_shutdown());
     }
+}
+
+#[test]
+fn the_marker_of_other_releases_is_understood() {
+    assert_eq!(marked_epoch(r#"{"version":0,"brokerEpoch":-1}"#), Some(-1));
+    assert_eq!(marked_epoch(r#"{"version": 0, "brokerEpoch": 123 }"#), Some(123));
+    assert_eq!(marked_epoch(""), None);
 }
 
 #[test]
