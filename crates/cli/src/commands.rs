@@ -17,5 +17,6 @@ pub(crate) mod metadata_quorum;
 pub(crate) mod producer_perf_test;
 pub(crate) mod reassign_partitions;
 pub(crate) mod server_stop;
+pub(crate) mod sim;
 pub(crate) mod storage;
 pub(crate) mod topics;

@@ -111,6 +111,11 @@ pub(crate) const TOOLS: &[Tool] = &[
         run: commands::dev::run,
     },
     Tool {
+        name: "sim",
+        about: "replay a simulated run by its seed",
+        run: commands::sim::run,
+    },
+    Tool {
         name: "server-stop",
         about: "stop the servers on this machine",
         run: commands::server_stop::run,
