@@ -9,15 +9,15 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 from harness.kafka import Kafka  # noqa: E402
-from harness.node import Node  # noqa: E402
+from harness.server import make_ours  # noqa: E402
 
 _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
 def node(tmp_path_factory):
-    """A node that the tests share and none of them stops."""
-    shared = Node(tmp_path_factory.mktemp("node")).start()
+    """A node (or a cluster) that the tests share and none of them stops."""
+    shared = make_ours(tmp_path_factory.mktemp("node")).start()
     yield shared
     shared.kill()
 
@@ -28,7 +28,7 @@ def make_node(tmp_path):
     made = []
 
     def make(name="node", **settings):
-        made.append(Node(tmp_path / name, **settings))
+        made.append(make_ours(tmp_path / name, **settings))
         return made[-1]
 
     yield make

@@ -3,6 +3,7 @@
 import json
 
 from harness import kafka as apache
+from harness.server import NODES
 
 
 def create(node, topic, partitions=1, *arguments):
@@ -24,7 +25,7 @@ def test_topics_from_creation_to_deletion(node, topic):
     assert again.returncode == 1 and f"Topic '{topic}' already exists." in again.stdout + again.stderr
     assert topic in apache.tool("TopicCommand", *server, "--list").stdout.split()
     described = apache.tool("TopicCommand", *server, "--describe", "--topic", topic).stdout
-    assert "PartitionCount: 2" in described and "ReplicationFactor: 1" in described and "retention.ms=1234" in described
+    assert "PartitionCount: 2" in described and f"ReplicationFactor: {NODES}" in described and "retention.ms=1234" in described
     assert "Partition: 1\tLeader: " in described
     apache.tool("TopicCommand", *server, "--alter", "--topic", topic, "--partitions", 4)
     assert "PartitionCount: 4" in apache.tool("TopicCommand", *server, "--describe", "--topic", topic).stdout

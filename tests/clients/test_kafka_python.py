@@ -56,9 +56,9 @@ def test_offsets_by_time(node, topic):
 
 
 def test_admin_creates_describes_and_deletes(admin, topic):
-    admin.create_topics([NewTopic(topic, num_partitions=3, replication_factor=1, topic_configs={"segment.bytes": "1048576"})])
+    admin.create_topics([NewTopic(topic, num_partitions=3, replication_factor=-1, topic_configs={"segment.bytes": "1048576"})])
     with pytest.raises(TopicAlreadyExistsError):
-        admin.create_topics([NewTopic(topic, num_partitions=3, replication_factor=1)])
+        admin.create_topics([NewTopic(topic, num_partitions=3, replication_factor=-1)])
     assert topic in admin.list_topics()
     described = admin.describe_topics([topic])[0]
     assert len(described["partitions"]) == 3

@@ -1,5 +1,23 @@
-"""How many power cuts a run makes."""
+"""How hard the runs try, and what is ended with a test."""
+
+import pytest
 
 
 def pytest_addoption(parser):
-    parser.addoption("--cycles", type=int, default=30, help="power cuts per test")
+    parser.addoption("--cycles", type=int, default=30, help="power cuts of one node in each test")
+    parser.addoption("--rounds", type=int, default=1, help="faults of each kind in a cluster")
+    parser.addoption("--seed", type=int, default=1, help="chooses the victims and the times")
+
+
+@pytest.fixture
+def own():
+    """Notes clusters, disks, networks and processes of a test's own, and ends them with it, the last one first."""
+    made = []
+
+    def note(thing):
+        made.append(thing)
+        return thing
+
+    yield note
+    for thing in reversed(made):
+        thing.kill()

@@ -1,12 +1,6 @@
-"""Power cuts: ext4 on a loop device is shut down without flushing its journal, so that all that was not synced is gone.
+"""Power cuts of one node under load: what was acknowledged is there afterwards (harness/power.py says how the power is cut)."""
 
-`kill -9` cannot show a missing sync, since the page cache survives it. Needs root, for the loop device."""
-
-import fcntl
-import os
 import random
-import struct
-import subprocess
 import threading
 import time
 
@@ -14,49 +8,18 @@ import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-EXT4_IOC_SHUTDOWN = 0x8004587D
-NO_LOG_FLUSH = 2
-IMAGE_BYTES = 512 << 20
+from harness.power import CAN_BE_CUT, PowerCutDisk
+
 PARTITIONS = 3
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="mounting a loop device needs root")
-
-
-class PowerCutDisk:
-    """A mounted ext4 image whose power can be cut."""
-
-    def __init__(self, folder):
-        self.image = folder / "image"
-        self.mount_point = folder / "mnt"
-        self.mount_point.mkdir()
-        with open(self.image, "wb") as image:
-            image.truncate(IMAGE_BYTES)
-        subprocess.run(["mkfs.ext4", "-q", "-F", str(self.image)], check=True)
-
-    def mount(self):
-        subprocess.run(["mount", "-o", "loop", str(self.image), str(self.mount_point)], check=True)
-
-    def cut(self):
-        descriptor = os.open(self.mount_point, os.O_RDONLY)
-        try:
-            fcntl.ioctl(descriptor, EXT4_IOC_SHUTDOWN, struct.pack("I", NO_LOG_FLUSH))
-        finally:
-            os.close(descriptor)
-
-    def unmount(self):
-        subprocess.run(["umount", str(self.mount_point)], check=True)
-
-    def is_mounted(self):
-        return os.path.ismount(self.mount_point)
+pytestmark = pytest.mark.skipif(not CAN_BE_CUT, reason="mounting a loop device needs root")
 
 
 @pytest.fixture
 def disk(tmp_path):
-    made = PowerCutDisk(tmp_path)
-    made.mount()
+    made = PowerCutDisk(tmp_path).mount()
     yield made
-    if made.is_mounted():
-        made.unmount()
+    made.kill()
 
 
 class Ledger:

@@ -115,8 +115,12 @@ class Cluster:
     def bootstrap(self):
         return ",".join(member.address for member in self.members.values())
 
-    # So that whoever expects one node may get three.
+    # So that whoever expects one node may get three. With as many replicas as brokers all have the same data.
     address = bootstrap
+
+    @property
+    def data(self):
+        return self.members[min(self.members)].data
 
     def start(self):
         for member in self.all():
@@ -168,13 +172,14 @@ class Cluster:
             self._admins[asked] = AdminClient({"bootstrap.servers": addresses, "reconnect.backoff.ms": 50, **QUIET})
         return self._admins[asked]
 
-    def create(self, topic, partitions=1, replicas=3, assignment=None, timeout_s=WAIT_S, **config):
-        """Returns once all partitions have all their replicas in sync. `assignment` says which brokers, the preferred leader first."""
+    def create(self, topic, partitions=1, replicas=3, assignment=None, timeout_s=WAIT_S, via=None, **config):
+        """Returns once all partitions have all their replicas in sync. `assignment` says which brokers, the preferred leader first;
+        `via` names those that are asked."""
         settings = {key.replace("_", "."): str(value) for key, value in config.items()}
         how = {"replica_assignment": assignment} if assignment else {"replication_factor": replicas}
         new = NewTopic(topic, num_partitions=len(assignment) if assignment else partitions, config=settings, **how)
-        self.admin().create_topics([new], operation_timeout=timeout_s, request_timeout=timeout_s)[topic].result(timeout_s)
-        self.wait_in_sync(topic)
+        self.admin(via).create_topics([new], operation_timeout=timeout_s, request_timeout=timeout_s)[topic].result(timeout_s)
+        self.wait_in_sync(topic, via=via)
 
     def partitions(self, topic, via=None):
         """Partition -> leader (-1 for none), replicas, ISR, as a broker knows them; nothing if the topic is unknown there."""
@@ -198,22 +203,22 @@ class Cluster:
                 raise AssertionError(f"not within {timeout_s or WAIT_S} s: {what}; last: {seen!r}\n{self.logs()}")
             time.sleep(POLL_S)
 
-    def wait_in_sync(self, topic, timeout_s=None):
-        """Until every replica of every partition is in sync, as all brokers know it; returns the time that it took."""
+    def wait_in_sync(self, topic, timeout_s=None, via=None):
+        """Until every replica of every partition is in sync, as all brokers (or those in `via`) know it; returns the time that it took."""
         begin = time.monotonic()
 
         def in_sync():
-            known = [self.partitions(topic, [member.id]) for member in self.running]
+            known = [self.partitions(topic, [number]) for number in via or [member.id for member in self.running]]
             return all(of_one and all(at.leader >= 0 and at.isr == set(at.replicas) for at in of_one.values()) for of_one in known)
 
         self.wait(f"all replicas of {topic} are in sync", in_sync, timeout_s)
         return time.monotonic() - begin
 
-    def wait_for_leaders(self, topic, among=None, timeout_s=None):
-        """Until every partition has a leader (one of `among`); returns partition -> Partition."""
+    def wait_for_leaders(self, topic, among=None, timeout_s=None, via=None):
+        """Until every partition has a leader (one of `among`), as any broker or those in `via` know it; returns partition -> Partition."""
 
         def led():
-            found = self.partitions(topic)
+            found = self.partitions(topic, via)
             good = found and all(at.leader in (among or self.members) for at in found.values())
             return found if good else None
 

@@ -12,8 +12,9 @@ QUIET = {"log_level": 2, "reconnect.backoff.max.ms": 500}
 
 
 def create_topic(address, topic, partitions):
+    """With as many replicas as the server gives of itself."""
     admin = AdminClient({"bootstrap.servers": address})
-    admin.create_topics([NewTopic(topic, partitions, 1)])[topic].result(TIMEOUT_S)
+    admin.create_topics([NewTopic(topic, partitions, -1)])[topic].result(TIMEOUT_S)
     while admin.list_topics(topic, TIMEOUT_S).topics[topic].error:
         time.sleep(0.05)
 

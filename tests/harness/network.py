@@ -79,7 +79,8 @@ class Network:
         for sender, receiver in itertools.permutations(everybody, 2):
             self.mend(sender, receiver)
 
-    def remove(self):
+    # Under the name that the cleanup of the tests knows.
+    def kill(self):
         for node in self.nodes:
             ip("netns", "delete", self.space(node))
         ip("link", "delete", self.bridge)

@@ -7,7 +7,7 @@ const { AssignerProtocol, Kafka, PartitionAssigners, logLevel } = require('kafka
 
 const TIMEOUT_MS = 30_000
 const PARTITIONS = 4
-const kafka = new Kafka({ brokers: [process.env.BOOTSTRAP], logLevel: logLevel.NOTHING, retry: { initialRetryTime: 100 } })
+const kafka = new Kafka({ brokers: process.env.BOOTSTRAP.split(','), logLevel: logLevel.NOTHING, retry: { initialRetryTime: 100 } })
 const admin = kafka.admin()
 const producer = kafka.producer()
 const consumers = []
