@@ -11,7 +11,7 @@ use dohle_protocol::{ApiKey, Request};
 use parking_lot::{Mutex, RwLock};
 use tokio::time::Instant;
 
-use crate::cluster_metadata::{ClusterMetadata, Leader, TopicPartition};
+use crate::cluster_metadata::{Broker, ClusterMetadata, Leader, TopicPartition};
 use crate::config::ClientConfig;
 use crate::connection::Connection;
 use crate::error::ClientError;
@@ -211,6 +211,13 @@ impl Cluster {
         }
     }
 
+    /// Takes up what a node says of a leader; `false` if that is no news.
+    pub(crate) fn learn_leader(&self, partition: &TopicPartition, leader: i32, epoch: i32, nodes: &[Broker]) -> bool {
+        let mut metadata = self.metadata.write();
+        let newer = metadata.with_leader(partition, leader, epoch, nodes);
+        newer.map(|newer| *metadata = Arc::new(newer)).is_some()
+    }
+
     /// Who leads the partition, from the cache or from a fresh answer.
     pub async fn leader(&self, partition: &TopicPartition) -> Result<Leader, ClientError> {
         if let Some(leader) = self.metadata().leader(partition) {
@@ -289,6 +296,8 @@ impl Cluster {
                 Ok(response) => return Ok(response),
                 Err(error) => retries.after(error).await?,
             }
+            // Another node may be the controller by now. If nobody answers, the next attempt says so.
+            let _ = self.refresh(Topics::None).await;
         }
     }
 

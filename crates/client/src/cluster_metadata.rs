@@ -60,6 +60,21 @@ pub struct Topic {
     pub partitions: Vec<Partition>,
 }
 
+impl Topic {
+    /// A broker may lag behind the one that was asked before, and tell of leaders that are none any more.
+    fn keep_newer_leaders(&mut self, known: &Topic) {
+        if self.id.is_nil() || self.id != known.id {
+            return;
+        }
+        for partition in &mut self.partitions {
+            let known = known.partitions.iter().find(|known| known.index == partition.index);
+            if let Some(newer) = known.filter(|known| known.leader_epoch > partition.leader_epoch) {
+                *partition = newer.clone();
+            }
+        }
+    }
+}
+
 #[derive(Debug, Clone)]
 pub struct Partition {
     pub index: i32,
@@ -114,7 +129,10 @@ impl ClusterMetadata {
         });
         let usable = self.topics.iter().filter(|(_, topic)| topic.error == ErrorCode::None);
         let mut topics: BTreeMap<Arc<str>, Topic> = usable.map(|(name, topic)| (name.clone(), topic.clone())).collect();
-        for topic in response.topics.into_iter().filter_map(read_topic) {
+        for mut topic in response.topics.into_iter().filter_map(read_topic) {
+            if let Some(known) = self.topics.get(&topic.name) {
+                topic.keep_newer_leaders(known);
+            }
             topics.insert(topic.name.clone(), topic);
         }
         ClusterMetadata {
@@ -124,6 +142,20 @@ impl ClusterMetadata {
             topics,
             fetched_at: Instant::now(),
         }
+    }
+
+    /// With what a node says of a leader, which need not be news: then there is nothing (KIP-951).
+    pub(crate) fn with_leader(&self, partition: &TopicPartition, leader: i32, epoch: i32, nodes: &[Broker]) -> Option<ClusterMetadata> {
+        let mut newer = self.clone();
+        newer.brokers.extend(nodes.iter().map(|node| (node.id, node.clone())));
+        let is_reachable = newer.brokers.contains_key(&leader);
+        let topic = newer.topics.get_mut(&partition.topic)?;
+        let known = topic.partitions.iter_mut().find(|p| p.index == partition.partition)?;
+        if epoch <= known.leader_epoch || !is_reachable {
+            return None;
+        }
+        (known.leader, known.leader_epoch) = (leader, epoch);
+        Some(newer)
     }
 
     /// The controllers take the place of the brokers; the topics are not known.
@@ -185,5 +217,70 @@ fn read_partition(partition: MetadataResponsePartition) -> Partition {
         leader_epoch: partition.leader_epoch,
         replicas: partition.replica_nodes,
         in_sync: partition.isr_nodes,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dohle_protocol::messages::metadata::MetadataResponseBroker;
+
+    use super::*;
+
+    const ID: Uuid = Uuid::from_u128(7);
+
+    fn told(id: Uuid, leader: i32, epoch: i32) -> MetadataResponse {
+        let partition = MetadataResponsePartition {
+            leader_id: leader,
+            leader_epoch: epoch,
+            ..Default::default()
+        };
+        let topic = MetadataResponseTopic {
+            name: Some("t".into()),
+            topic_id: id,
+            partitions: vec![partition],
+            ..Default::default()
+        };
+        let broker = |node_id| MetadataResponseBroker {
+            node_id,
+            host: "h".into(),
+            ..Default::default()
+        };
+        MetadataResponse {
+            brokers: vec![broker(1), broker(2)],
+            topics: vec![topic],
+            ..Default::default()
+        }
+    }
+
+    fn leader(metadata: &ClusterMetadata) -> i32 {
+        metadata.leader(&TopicPartition::new("t", 0)).unwrap().node
+    }
+
+    #[test]
+    fn a_broker_that_lags_behind_does_not_bring_an_old_leader_back() {
+        let known = ClusterMetadata::empty().updated(told(ID, 2, 5));
+        assert_eq!(leader(&known.updated(told(ID, 1, 4))), 2);
+        assert_eq!(leader(&known.updated(told(ID, 1, 5))), 1);
+        assert_eq!(leader(&known.updated(told(ID, 1, 6))), 1);
+        let created_anew = Uuid::from_u128(8);
+        assert_eq!(leader(&known.updated(told(created_anew, 1, 0))), 1);
+    }
+
+    #[test]
+    fn a_hint_counts_if_it_is_news_and_the_leader_can_be_reached() {
+        let known = ClusterMetadata::empty().updated(told(ID, 1, 5));
+        let tp = TopicPartition::new("t", 0);
+        assert_eq!(leader(&known.with_leader(&tp, 2, 6, &[]).unwrap()), 2);
+        assert!(known.with_leader(&tp, 2, 5, &[]).is_none());
+        assert!(known.with_leader(&TopicPartition::new("t", 1), 2, 6, &[]).is_none());
+        assert!(known.with_leader(&tp, 3, 6, &[]).is_none());
+        let third = Broker {
+            id: 3,
+            host: "h".into(),
+            port: 3,
+            rack: None,
+        };
+        let newer = known.with_leader(&tp, 3, 6, std::slice::from_ref(&third)).unwrap();
+        assert_eq!((leader(&newer), newer.brokers.get(&3)), (3, Some(&third)));
     }
 }

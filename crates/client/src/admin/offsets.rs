@@ -61,7 +61,14 @@ impl Admin {
         found: &mut FoundOffsets,
     ) -> Result<(), ClientError> {
         let missing: BTreeMap<_, _> = wanted.iter().filter(|(tp, _)| !matches!(found.get(*tp), Some(Ok(_)))).collect();
-        found.extend(self.list_offsets_once(&missing, isolation).await?);
+        match self.list_offsets_once(&missing, isolation).await {
+            Ok(answers) => found.extend(answers),
+            Err(error) => {
+                // Others may lead by now what the node led that does not answer.
+                self.refresh_topics(wanted.keys()).await?;
+                return Err(error);
+            }
+        }
         let later = found
             .values()
             .find_map(|answer| answer.as_ref().err().filter(|error| error.is_retriable()).cloned());

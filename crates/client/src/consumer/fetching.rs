@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use dohle_protocol::error_code::ErrorCode;
-use dohle_protocol::messages::fetch::{FetchResponse, PartitionData};
+use dohle_protocol::messages::fetch::{FetchResponse, LeaderIdAndEpoch, NodeEndpoint, PartitionData};
 use tokio::time::Instant;
 
 use super::fetch_session::{self, FetchSession, Wanted};
 use super::fetched::Fetched;
 use super::{ConsumeError, Consumer, ConsumerRecord};
 use crate::cluster::Topics;
-use crate::cluster_metadata::{Leader, TopicPartition};
+use crate::cluster_metadata::{Broker, Leader, TopicPartition};
 use crate::error::ClientError;
 use crate::limits::FETCHED_PER_PARTITION_MAX;
 
@@ -49,7 +49,8 @@ impl Consumer {
                     offset,
                     bytes_max: self.config.partition_bytes_max,
                 };
-                by_node.entry(node).or_default().insert(tp.clone(), wanted);
+                let source = progress.source(node, &metadata.brokers);
+                by_node.entry(source).or_default().insert(tp.clone(), wanted);
             }
         }
         for (node, wanted) in by_node {
@@ -104,6 +105,7 @@ impl Consumer {
         }
         self.refresh_failures = 0;
         let metadata = self.cluster.metadata();
+        let nodes: Vec<Broker> = response.node_endpoints.into_iter().map(read_node).collect();
         let mut stale = false;
         for topic in response.responses {
             let name = if topic.topic_id.is_nil() {
@@ -120,6 +122,11 @@ impl Consumer {
                     topic: name.clone(),
                     partition: data.partition_index,
                 };
+                let LeaderIdAndEpoch { leader_id, leader_epoch, .. } = data.current_leader;
+                if leader_id >= 0 && self.cluster.learn_leader(&tp, leader_id, leader_epoch, &nodes) {
+                    // It is asked at once.
+                    continue;
+                }
                 stale |= self.take_partition(answer.node, tp, data)?;
             }
         }
@@ -136,8 +143,12 @@ impl Consumer {
             // The position has been set elsewhere since.
             return Ok(false);
         };
-        match ErrorCode::from_code(data.error_code) {
+        let error = ErrorCode::from_code(data.error_code);
+        let follower_failed = error != ErrorCode::None && progress.leave_follower(node);
+        match error {
             ErrorCode::None => {}
+            // The leader may have what the follower has not.
+            ErrorCode::OffsetOutOfRange if follower_failed => return Ok(false),
             ErrorCode::OffsetOutOfRange => return self.reset_position(&tp, asked),
             code if code.is_retriable() || matches!(code, ErrorCode::FencedLeaderEpoch | ErrorCode::UnknownServerError) => {
                 progress.back_off(&self.config.client.backoff());
@@ -151,6 +162,9 @@ impl Consumer {
             }
         }
         progress.note_ends(&data);
+        if data.preferred_read_replica >= 0 {
+            progress.read_from_follower(data.preferred_read_replica, self.config.client.metadata_max_age);
+        }
         let fetched = Fetched::new(tp.clone(), asked, data, &self.config);
         let next = fetched.next_fetch().map_err(|reason| ConsumeError::BadBatch {
             partition: tp,
@@ -210,6 +224,9 @@ impl Consumer {
             return Err(error.into());
         }
         tracing::debug!("node {node}: {error}");
+        for progress in self.partitions.values_mut() {
+            progress.leave_follower(node);
+        }
         self.refresh().await
     }
 
@@ -231,5 +248,14 @@ impl Consumer {
             Err(error) if !error.is_retriable() => Err(error.into()),
             _ => Ok(()),
         }
+    }
+}
+
+fn read_node(node: NodeEndpoint) -> Broker {
+    Broker {
+        id: node.node_id,
+        host: node.host,
+        port: node.port,
+        rack: node.rack,
     }
 }

@@ -1,11 +1,23 @@
 //! How far one partition has been read, fetched and committed.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use dohle_protocol::messages::fetch::PartitionData;
 use tokio::time::Instant;
 
 use super::offsets::OffsetAndMetadata;
 use super::{PartitionEnds, StartAt};
+use crate::cluster_metadata::Broker;
 use crate::retry::Backoff;
+
+/// A follower nearby, to which the leader sends this consumer (KIP-392).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Follower {
+    node: i32,
+    /// Then the leader is asked again.
+    until: Instant,
+}
 
 pub(super) struct Progress {
     pub(super) start: StartAt,
@@ -25,6 +37,7 @@ pub(super) struct Progress {
     pub(super) not_before: Option<Instant>,
     pub(super) failures: u32,
     pub(super) ends: Option<PartitionEnds>,
+    follower: Option<Follower>,
 }
 
 impl Progress {
@@ -41,6 +54,7 @@ impl Progress {
             not_before: None,
             failures: 0,
             ends: None,
+            follower: None,
         }
     }
 
@@ -85,6 +99,23 @@ impl Progress {
         });
     }
 
+    pub(super) fn read_from_follower(&mut self, node: i32, max_age: Duration) {
+        let until = Instant::now() + max_age;
+        self.follower = Some(Follower { node, until });
+    }
+
+    /// The node to fetch from: the follower, as long as it is there and the time has not come to ask the leader again.
+    pub(super) fn source(&self, leader: i32, brokers: &BTreeMap<i32, Broker>) -> i32 {
+        let now = Instant::now();
+        let usable = |follower: &Follower| follower.until > now && brokers.contains_key(&follower.node);
+        self.follower.filter(usable).map_or(leader, |follower| follower.node)
+    }
+
+    /// The follower has failed; `false` if this node is none.
+    pub(super) fn leave_follower(&mut self, node: i32) -> bool {
+        self.follower.take_if(|follower| follower.node == node).is_some()
+    }
+
     /// What there is to commit.
     pub(super) fn to_commit(&self) -> Option<OffsetAndMetadata> {
         let offset = self.position.filter(|position| self.committed != Some(*position))?;
@@ -93,5 +124,33 @@ impl Progress {
             leader_epoch: self.position_epoch,
             metadata: String::new(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_follower_is_read_from_until_it_fails_or_its_time_is_over() {
+        let broker = |id| Broker {
+            id,
+            host: "h".into(),
+            port: 1,
+            rack: None,
+        };
+        let brokers = BTreeMap::from([(1, broker(1)), (2, broker(2))]);
+        let mut progress = Progress::new(StartAt::Earliest);
+        assert_eq!(progress.source(1, &brokers), 1);
+        progress.read_from_follower(2, Duration::from_secs(10));
+        assert_eq!(progress.source(1, &brokers), 2);
+        assert!(!progress.leave_follower(1), "the leader failed, not the follower");
+        assert!(progress.leave_follower(2));
+        assert_eq!(progress.source(1, &brokers), 1);
+        progress.read_from_follower(3, Duration::from_secs(10));
+        assert_eq!(progress.source(1, &brokers), 1, "it is not there");
+        progress.read_from_follower(2, Duration::from_secs(10));
+        tokio::time::advance(Duration::from_secs(11)).await;
+        assert_eq!(progress.source(1, &brokers), 1);
     }
 }

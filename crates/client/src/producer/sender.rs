@@ -8,7 +8,7 @@ use std::time::Duration;
 use dohle_protocol::id::{ProducerEpoch, ProducerId};
 use dohle_protocol::messages::init_producer_id::InitProducerIdRequest;
 use dohle_protocol::messages::produce::{
-    PartitionProduceData, PartitionProduceResponse, ProduceRequest, ProduceResponse, TopicProduceData,
+    LeaderIdAndEpoch, NodeEndpoint, PartitionProduceData, PartitionProduceResponse, ProduceRequest, ProduceResponse, TopicProduceData,
 };
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -21,7 +21,7 @@ use super::delivery::Ack;
 use super::node_link::{NodeLink, Outcome, Shipment, ack_timeout_ms};
 use super::verdict::{Verdict, judge};
 use crate::cluster::{Cluster, Topics};
-use crate::cluster_metadata::{Leader, TopicPartition};
+use crate::cluster_metadata::{Broker, Leader, TopicPartition};
 use crate::config::ProducerConfig;
 use crate::error::ClientError;
 
@@ -236,8 +236,12 @@ impl Sender {
         if let Some(link) = self.nodes.get_mut(&outcome.node) {
             link.in_flight -= 1;
         }
+        let mut nodes: Vec<Broker> = Vec::new();
         let mut answers = match outcome.answer {
-            Ok(Some(response)) => self.by_partition(response),
+            Ok(Some(mut response)) => {
+                nodes.extend(std::mem::take(&mut response.node_endpoints).into_iter().map(read_node));
+                self.by_partition(response)
+            }
             Ok(None) => {
                 for (tp, batch) in outcome.batches {
                     self.finish(
@@ -260,7 +264,7 @@ impl Sender {
                     } else {
                         Verdict::GiveUp(ProduceError::Client(error.clone()))
                     };
-                    self.carry_out(&tp, batch, verdict);
+                    self.carry_out(&tp, batch, verdict, outcome.node);
                 }
                 return;
             }
@@ -268,12 +272,16 @@ impl Sender {
         for (tp, batch) in outcome.batches {
             let verdict = match answers.remove(&tp) {
                 Some(answer) => {
+                    let LeaderIdAndEpoch { leader_id, leader_epoch, .. } = answer.current_leader;
+                    if leader_id >= 0 {
+                        self.cluster.learn_leader(&tp, leader_id, leader_epoch, &nodes);
+                    }
                     let others_in_flight = self.accumulator.with(|state| state.queues[&tp].has_other_in_flight());
                     judge(&answer, self.config.idempotent, others_in_flight)
                 }
                 None => Verdict::Retry("the answer does not mention the partition".to_owned()),
             };
-            self.carry_out(&tp, batch, verdict);
+            self.carry_out(&tp, batch, verdict, outcome.node);
         }
     }
 
@@ -300,7 +308,8 @@ impl Sender {
         answers
     }
 
-    fn carry_out(&mut self, tp: &TopicPartition, mut batch: Batch, verdict: Verdict) {
+    /// `node` is the one that was asked.
+    fn carry_out(&mut self, tp: &TopicPartition, mut batch: Batch, verdict: Verdict, node: i32) {
         let (reason, number_anew) = match verdict {
             Verdict::Delivered(ack) => return self.finish(tp, &batch, Ok(ack)),
             Verdict::GiveUp(error) => return self.finish(tp, &batch, Err(error)),
@@ -315,10 +324,13 @@ impl Sender {
         }
         tracing::debug!("{tp}: attempt {} failed, will retry: {reason}", batch.attempts);
         batch.last_error = Some(reason);
-        let not_before = Instant::now() + self.config.client.backoff().after(batch.attempts);
+        // If another node is known to lead, that one is asked at once.
+        let leader = self.cluster.metadata().leader(tp);
+        let has_moved = leader.is_some_and(|leader| leader.node != node);
+        let not_before = (!has_moved).then(|| Instant::now() + self.config.client.backoff().after(batch.attempts));
         self.accumulator.with(|state| {
             let queue = state.queues.get_mut(tp).expect("the batch came from it");
-            queue.put_back([batch], Some(not_before), number_anew);
+            queue.put_back([batch], not_before, number_anew);
         });
     }
 
@@ -405,6 +417,15 @@ impl Sender {
             refreshing.store(false, Ordering::Release);
             accumulator.work.notify_one();
         });
+    }
+}
+
+fn read_node(node: NodeEndpoint) -> Broker {
+    Broker {
+        id: node.node_id,
+        host: node.host,
+        port: node.port,
+        rack: node.rack,
     }
 }
 
