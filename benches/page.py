@@ -43,7 +43,14 @@ class Page:
             "64 MiB for requests, 256 MiB for answers and 64 MiB for the ends of logs, beside what an idle node takes. What the base is, each measure says.",
         )
         self.alone = Table("alone", "Groups, and what else has no peer here", "Dohle alone.")
-        self.tables = [self.beside, self.synced, self.against, self.many, self.alone]
+        self.three = Table(
+            "three",
+            "Three nodes",
+            "Three processes on this machine, each broker and controller, three replicas of everything, `min.insync.replicas=2`; Apache Kafka the same way. "
+            "Gaps are those that a librdkafka producer with acks=all and short back-offs sees, in the partition that waits longest. What the base is, each "
+            "measure says.",
+        )
+        self.tables = [self.beside, self.synced, self.against, self.three, self.many, self.alone]
 
     def save(self):
         tables = [table for table in self.tables if table.rows]

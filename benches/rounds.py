@@ -32,6 +32,15 @@ def busy_s():
     return (user + nice + system + irq + softirq) / TICKS_PER_S
 
 
+def broker_s(peer):
+    """Processor time so far of the broker, or of all brokers of a cluster."""
+    return sum(cpu_s(pid) for pid in pids(peer))
+
+
+def pids(peer):
+    return getattr(peer, "pids", None) or [peer.pid]
+
+
 def known_s(peer):
     """Processor time so far of the broker, of this program and all that it has started, and of the kernel's own threads."""
     parents, taken = {}, {}
@@ -43,7 +52,7 @@ def known_s(peer):
                 continue
             parents[int(name)] = int(fields[1])
             taken[int(name)] = (int(fields[11]) + int(fields[12])) / TICKS_PER_S
-    roots = {peer.pid, os.getpid(), KERNEL_THREADS}
+    roots = {*pids(peer), os.getpid(), KERNEL_THREADS}
     total = 0
     for pid in taken:
         ancestor = pid
@@ -57,9 +66,9 @@ def known_s(peer):
 def measured(peer, work):
     """What `work` reports, with the processor time of the broker."""
     for attempt in range(ATTEMPTS):
-        broker, known, busy, begin = cpu_s(peer.pid), known_s(peer), busy_s(), time.monotonic()
+        broker, known, busy, begin = broker_s(peer), known_s(peer), busy_s(), time.monotonic()
         report = work()
-        report["broker_cpu_s"] = cpu_s(peer.pid) - broker
+        report["broker_cpu_s"] = broker_s(peer) - broker
         foreign = busy_s() - busy - (known_s(peer) - known)
         report["foreign"] = max(0.0, foreign) / ((time.monotonic() - begin) * CORES)
         Disturbances.measured += 1

@@ -169,7 +169,7 @@ class Cluster:
         asked = tuple(via or sorted(member.id for member in self.running))
         if asked not in self._admins:
             addresses = ",".join(self.members[number].address for number in asked)
-            self._admins[asked] = AdminClient({"bootstrap.servers": addresses, "reconnect.backoff.ms": 50, **QUIET})
+            self._admins[asked] = AdminClient({"bootstrap.servers": addresses, "reconnect.backoff.ms": 50, "socket.timeout.ms": 5000, **QUIET})
         return self._admins[asked]
 
     def create(self, topic, partitions=1, replicas=3, assignment=None, timeout_s=WAIT_S, via=None, **config):

@@ -24,7 +24,7 @@ class Writer:
     # Less patient than librdkafka is of itself, so that what is measured is the server.
     SETTINGS = {
         "linger.ms": 1, "reconnect.backoff.ms": 50, "reconnect.backoff.max.ms": 500, "retry.backoff.ms": 50, "retry.backoff.max.ms": 200,
-        "delivery.timeout.ms": 120_000,
+        "request.timeout.ms": 3000, "socket.timeout.ms": 4000, "delivery.timeout.ms": 120_000,
     }  # fmt: skip
 
     def __init__(self, bootstrap, topic, partitions, name, per_second, pad=0, **config):
@@ -143,7 +143,7 @@ class Watcher:
         self._last = {}
         self._consumer = Consumer({
             "bootstrap.servers": bootstrap, "group.id": "unused", "enable.auto.commit": False, "reconnect.backoff.ms": 50,
-            "auto.offset.reset": "error", **QUIET, **settings,
+            "auto.offset.reset": "error", "socket.timeout.ms": 4000, **QUIET, **settings,
         })  # fmt: skip
         self._consumer.assign([TopicPartition(topic, partition, 0) for partition in range(partitions)])
         self._ended = threading.Event()

@@ -23,13 +23,13 @@ usage: cargo xtask NAME
   verify            tidy, rustfmt --check, clippy; writes nothing
   fix               rustfmt and clippy --fix, and rewrite the generated pages under docs/
   setup             install what the tests need (Debian, PyPI, Maven Central); `test` does it by itself
-  test [--only X]   everything CI runs; X is one of: rust, clients, fuzz, powercut, instructions
+  test [--only X]   everything CI runs; X is one of: rust, clients, clusters, fuzz, powercut, faults, instructions
   fuzz [--seconds N]    run every fuzz target for N seconds (default 60)
   bench [--quick] [--only NAME] [--json FILE]
                     measure speed and memory and rewrite docs/benchmarks.md; with --quick (minutes) or --only (p7_, rest, ...)
                     the page goes to target/bench; FILE gets all raw values
   instructions      count the instructions of the steps that every byte takes, against thresholds
-  faults [--long]   power cuts and crashes against a real process; --long runs ten times as many cycles";
+  faults [--long]   power cuts, crashes, cut networks and broken disks against real processes; --long takes more than an hour";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

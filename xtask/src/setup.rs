@@ -15,6 +15,8 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("node", "nodejs"),
     ("npm", "npm"),
     ("strace", "strace"),
+    ("ip", "iproute2"),
+    ("faketime", "faketime"),
     ("mkfs.ext4", "e2fsprogs"),
     ("cc", "build-essential"),
     ("cmake", "cmake"),

@@ -13,6 +13,16 @@ const FUZZ_SECONDS: u32 = 12;
 /// Of each world: a minute or two.
 const SIMULATED_SEEDS: &str = "20000";
 
+/// The client suites that mean something on several nodes; the others look at the files of one, or start servers of their own.
+const ON_THREE_NODES: &[&str] = &[
+    "tests/clients/test_confluent.py",
+    "tests/clients/test_kafka_python.py",
+    "tests/clients/test_kcat.py",
+    "tests/clients/test_java_tools.py",
+    "tests/clients/groups",
+    "--deselect=tests/clients/groups/test_kafka_python_published.py",
+];
+
 /// Name, and what it runs.
 type Part = (&'static str, fn() -> Result<()>);
 
@@ -22,8 +32,10 @@ pub(crate) fn run(only: Option<&str>) -> Result<()> {
         ("verify", verify::run),
         ("rust", rust),
         ("clients", clients),
+        ("clusters", clusters),
         ("fuzz", || fuzz::run(FUZZ_SECONDS)),
         ("powercut", power_cut),
+        ("faults", cluster_faults),
         ("instructions", instructions::run),
     ];
     if let Some(name) = only.filter(|name| !parts.iter().any(|(part, _)| part == name)) {
@@ -54,6 +66,17 @@ fn clients() -> Result<()> {
     pytest(&ci_binary()?, &["tests/clients"])
 }
 
+/// Three nodes under the same clients, what acks mean there, and ten leaders that are killed.
+fn clusters() -> Result<()> {
+    let binary = ci_binary()?;
+    pytest(&binary, &["tests/cluster"])?;
+    pytest_on(3, &binary, ON_THREE_NODES)
+}
+
+fn cluster_faults() -> Result<()> {
+    faults::clusters(&ci_binary()?, false)
+}
+
 fn power_cut() -> Result<()> {
     faults::power_cut(&ci_binary()?, false)
 }
@@ -80,12 +103,17 @@ pub(crate) fn release_binary() -> Result<PathBuf> {
 
 /// Runs pytest against `binary` in the environment of the Python clients.
 pub(crate) fn pytest(binary: &Path, arguments: &[&str]) -> Result<()> {
+    pytest_on(1, binary, arguments)
+}
+
+/// The same, where a test that asks for a server gets so many nodes as one.
+fn pytest_on(nodes: u32, binary: &Path, arguments: &[&str]) -> Result<()> {
     let python = setup::python();
     let mut pytest = command(
         &python.to_string_lossy(),
         &["-m", "pytest", "-q", "--durations=10", "-p", "no:cacheprovider"],
     );
     pytest.args(arguments);
-    pytest.env("DOHLE_BINARY", binary);
+    pytest.env("DOHLE_BINARY", binary).env("DOHLE_NODES", nodes.to_string());
     run_command(pytest)
 }
