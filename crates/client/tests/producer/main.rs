@@ -76,6 +76,16 @@ async fn trap_19_an_answer_that_is_lost_makes_no_duplicate() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_leader_that_is_named_in_the_refusal_is_asked_at_once() {
+    let server = Server::start(vec![(0, Answer::Redirect)]).await;
+    let producer = producer(&server, &["retry.backoff.ms=60000", "retry.backoff.max.ms=60000"]).await;
+    let delivery = producer.send(record(0)).await.unwrap();
+    let delivered = tokio::time::timeout(Duration::from_secs(10), delivery.wait()).await;
+    delivered.expect("it does not wait to try again").unwrap();
+    assert_eq!(server.log(), ["0"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn trap_21_a_server_that_forgot_the_producer_gets_a_new_epoch() {
     let server = arrives_once_and_in_order(&[(5, Answer::Refuse(ErrorCode::UnknownProducerId))]).await;
     assert_eq!(server.last_epoch(), 1);

@@ -11,7 +11,9 @@ use dohle_protocol::header::RequestHeader;
 use dohle_protocol::messages::api_versions::{ApiVersion, ApiVersionsResponse};
 use dohle_protocol::messages::init_producer_id::InitProducerIdResponse;
 use dohle_protocol::messages::metadata::{MetadataResponse, MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic};
-use dohle_protocol::messages::produce::{PartitionProduceResponse, ProduceRequest, ProduceResponse, TopicProduceResponse};
+use dohle_protocol::messages::produce::{
+    LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse, ProduceRequest, ProduceResponse, TopicProduceResponse,
+};
 use dohle_protocol::record::DecodeLimits;
 use dohle_protocol::wire::Decoder;
 use dohle_protocol::{ApiKey, ErrorCode, Message};
@@ -23,6 +25,8 @@ use tokio::sync::watch;
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Answer {
     Refuse(ErrorCode),
+    /// Another node leads, which is this server as well.
+    Redirect,
     HangUp,
     AppendAndHangUp,
 }
@@ -115,7 +119,7 @@ async fn serve(mut stream: TcpStream, port: u16, shared: Arc<Shared>) {
             ),
             ApiKey::Produce => {
                 let request = ProduceRequest::decode(&mut decoder, version).unwrap();
-                match produce(&request, &shared) {
+                match produce(&request, &shared, port) {
                     None => return,
                     Some(_) if request.acks == 0 => continue,
                     Some(answer) => frame::response(api, version, id, &answer),
@@ -141,7 +145,7 @@ fn versions() -> ApiVersionsResponse {
         (ApiKey::ApiVersions, 5),
         (ApiKey::Metadata, 9),
         (ApiKey::InitProducerId, 4),
-        (ApiKey::Produce, 9),
+        (ApiKey::Produce, 10),
     ];
     ApiVersionsResponse {
         api_keys: ranges.map(range).to_vec(),
@@ -173,11 +177,12 @@ fn metadata(port: u16) -> MetadataResponse {
 }
 
 /// `None`: hang up.
-fn produce(request: &ProduceRequest, shared: &Shared) -> Option<ProduceResponse> {
+fn produce(request: &ProduceRequest, shared: &Shared, port: u16) -> Option<ProduceResponse> {
     let number = shared.requests.fetch_add(1, Ordering::SeqCst);
     let records = request.topic_data[0].partition_data[0].records.clone().unwrap();
     let outcome = match shared.script.get(&number) {
         Some(Answer::Refuse(error)) => Err(*error),
+        Some(Answer::Redirect) => return Some(redirect(port)),
         Some(Answer::HangUp) => return None,
         Some(Answer::AppendAndHangUp) => {
             let _ = append(&records, shared);
@@ -186,20 +191,45 @@ fn produce(request: &ProduceRequest, shared: &Shared) -> Option<ProduceResponse>
         None => append(&records, shared),
     };
     let (error, base_offset) = outcome.map_or_else(|error| (error, -1), |offset| (ErrorCode::None, offset));
-    let partition = PartitionProduceResponse {
+    Some(response(PartitionProduceResponse {
         error_code: error.code(),
         base_offset,
         ..Default::default()
+    }))
+}
+
+fn redirect(port: u16) -> ProduceResponse {
+    let answer = response(PartitionProduceResponse {
+        error_code: ErrorCode::NotLeaderOrFollower.code(),
+        current_leader: LeaderIdAndEpoch {
+            leader_id: 2,
+            leader_epoch: 1,
+            ..Default::default()
+        },
+        ..Default::default()
+    });
+    let node = NodeEndpoint {
+        node_id: 2,
+        host: "127.0.0.1".into(),
+        port: i32::from(port),
+        ..Default::default()
     };
+    ProduceResponse {
+        node_endpoints: vec![node],
+        ..answer
+    }
+}
+
+fn response(partition: PartitionProduceResponse) -> ProduceResponse {
     let topic = TopicProduceResponse {
         name: "t".into(),
         partition_responses: vec![partition],
         ..Default::default()
     };
-    Some(ProduceResponse {
+    ProduceResponse {
         responses: vec![topic],
         ..Default::default()
-    })
+    }
 }
 
 /// Takes a batch that continues the sequence, or begins a new epoch with 0; answers a repeated one with its offset.
