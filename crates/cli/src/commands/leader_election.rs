@@ -162,8 +162,8 @@ mod tests {
         assert_eq!(chosen(&["--topic", "t", "--partition", "3"]), Ok(Some(one)));
         assert_eq!(chosen(&["--all-topic-partitions"]), Ok(None));
         for wrong in [
-            &[][..],
-            &["--topic", "t"],
+            &["--topic", "t"][..],
+            &[],
             &["--partition", "3"],
             &["--all-topic-partitions", "--topic", "t", "--partition", "3"],
             &["--path-to-json-file", "/nowhere"],
