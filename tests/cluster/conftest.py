@@ -3,6 +3,7 @@
 import pytest
 
 from harness.cluster import make_cluster
+from harness.ledger import end_all
 
 
 def pytest_addoption(parser):
@@ -38,3 +39,10 @@ def own(tmp_path):
     yield note
     for thing in reversed(made):
         thing.kill()
+
+
+@pytest.fixture(autouse=True)
+def ended():
+    """Whoever still writes or reads when a test has failed is ended with it."""
+    yield
+    end_all()

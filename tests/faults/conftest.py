@@ -2,6 +2,8 @@
 
 import pytest
 
+from harness.ledger import end_all
+
 
 def pytest_addoption(parser):
     parser.addoption("--cycles", type=int, default=30, help="power cuts of one node in each test")
@@ -21,3 +23,10 @@ def own():
     yield note
     for thing in reversed(made):
         thing.kill()
+
+
+@pytest.fixture(autouse=True)
+def ended():
+    """Whoever still writes or reads when a test has failed is ended with it."""
+    yield
+    end_all()

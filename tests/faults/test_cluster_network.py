@@ -55,13 +55,13 @@ def test_the_cuts_cut(cluster, network):
 def test_f7_a_leader_alone_acknowledges_nothing(cluster, network, rounds, request):
     """Clients reach it still: what they ask of it with acks=all, it cannot promise."""
     stand, dice = Stand(cluster), chance(request)
-    for _ in rounds:
+    for number in rounds:
         alone = cluster.leader("t", dice.randrange(stand.count))
         partition = next(number for number, at in cluster.partitions("t").items() if at.leader == alone.id)
         connection = Connection(alone)
         network.isolate(alone.id)
         cut = time.monotonic()
-        error, _ = connection.produce("t", partition, b"alone.0", timeout_ms=CUT_S * 1000)
+        error, _ = connection.produce("t", partition, b"alone%d.0" % number, timeout_ms=CUT_S * 1000)
         assert error in ERRORS_OF_A_MINORITY, f"the leader that nobody hears answered acks=all with {error}"
         rest = others(cluster, alone.id)
         cluster.wait_for_leaders("t", rest, via=rest)

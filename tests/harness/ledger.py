@@ -14,6 +14,15 @@ from harness.kafka import SCRIPT
 from harness.load import QUIET
 
 TICK_S = 0.005
+# Writers and watchers that run; a test that fails does not come to stop its own.
+_running = []
+
+
+def end_all():
+    for one in list(_running):
+        one.stop_quietly()
+
+
 FLUSH_TIMEOUT_S = 60
 READ_TIMEOUT_S = 30
 
@@ -37,6 +46,7 @@ class Writer:
 
     def start(self):
         self._thread.start()
+        _running.append(self)
         return self
 
     def _run(self):
@@ -75,8 +85,7 @@ class Writer:
 
     def stop(self, flush=True):
         """Ends, and gives the ledger. What is still on its way then is waited for, or given up."""
-        self._ended.set()
-        self._thread.join()
+        self._end()
         if flush:
             left = self._producer.flush(FLUSH_TIMEOUT_S)
             assert left == 0, f"{self.ledger.producer}: {left} records were neither taken nor refused"
@@ -84,6 +93,15 @@ class Writer:
             self._producer.purge()
             self._producer.poll(0)
         return self.ledger
+
+    def stop_quietly(self):
+        self.stop(flush=False)
+
+    def _end(self):
+        self._ended.set()
+        self._thread.join()
+        if self in _running:
+            _running.remove(self)
 
 
 class PatientWriter(Writer):
@@ -151,6 +169,7 @@ class Watcher:
 
     def start(self):
         self._thread.start()
+        _running.append(self)
         return self
 
     def _run(self):
@@ -168,8 +187,11 @@ class Watcher:
     def stop(self):
         self._ended.set()
         self._thread.join()
+        _running.remove(self)
         self._consumer.close()
         return self.seen
+
+    stop_quietly = stop
 
 
 def read_all(bootstrap, topic, partitions, **config):
