@@ -1,13 +1,13 @@
 //! A node: what it consists of, in which order that starts, and in which order it ends.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use dohle_protocol::id::BrokerId;
-use dohle_quorum::{NoPeers, Quorum, QuorumConfig, Role};
+use dohle_quorum::{Quorum, QuorumConfig};
 use dohle_replication::FetchSessionCache;
 use dohle_storage::{Disk, LogDirError, RealDisk};
 use futures_util::future::BoxFuture;
@@ -16,16 +16,20 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::cluster::active_controller;
 use crate::cluster::identity::{self, ClusterIdMismatch};
+use crate::cluster::membership::{self, Membership, RegistrationError};
+use crate::cluster::peers::NodeLinks;
 use crate::cluster::producer_ids::ProducerIds;
 use crate::cluster::publisher::{self, CarriedOut};
-use crate::cluster::registration::{self, RegistrationError};
-use crate::config::NodeConfig;
+use crate::cluster::voters::{self, VotersError, Voting};
+use crate::config::{Listener, NodeConfig};
 use crate::config::settings::Settings;
 use crate::coordinator::group_coordinator::GroupCoordinator;
 use crate::http;
+use crate::late::Late;
 use crate::limits;
-use crate::log_directories::LogDirectories;
+use crate::log_directories::{LockedDirectories, LogDirectories};
 use crate::metrics::Metrics;
 use crate::net::listener::{BoundListener, ListenError};
 use crate::replica::cell::CellServices;
@@ -44,9 +48,14 @@ const METADATA_DIR: &str = "__cluster_metadata-0";
 pub struct Broker {
     state: Arc<BrokerState>,
     addresses: Vec<(String, SocketAddr)>,
+    /// Of clients, and of brokers that follow.
     connections: Group,
+    /// Of other nodes to the controller of this one.
+    controllers: Group,
     /// What goes on without a client's request, and what requests rely on.
     background: Group,
+    /// Ends the heartbeats: from then on the broker says that it stops.
+    leaving: CancellationToken,
 }
 
 /// Tasks that are told to stop together.
@@ -66,6 +75,8 @@ pub enum StartError {
     #[error(transparent)]
     LogDir(#[from] LogDirError),
     #[error(transparent)]
+    Voters(#[from] VotersError),
+    #[error(transparent)]
     Quorum(#[from] dohle_quorum::StartError),
     #[error(transparent)]
     Registration(#[from] RegistrationError),
@@ -84,35 +95,76 @@ impl Broker {
 
     async fn begin(disk: Arc<dyn Disk>, config: NodeConfig) -> Result<Broker, StartError> {
         // Before anything on the disk is touched: a port in use is the most frequent mistake.
-        let bound: Result<Vec<BoundListener>, ListenError> = config.listeners.clients.iter().map(BoundListener::bind).collect();
-        let bound = bound?;
+        let clients = bind(&config.listeners.clients)?;
+        let controllers = bind(&config.listeners.controllers)?;
         let http_listener = http::bind(&config).await?;
-        let cluster_id = identity::cluster_id(&*disk, &config.log_dirs)?;
-        let directories = LogDirectories::open(&config, &cluster_id, &disk)?;
-        let quorum = start_quorum(&config, &cluster_id, &disk).await?;
-        let broker_epoch = registration::join(&quorum, &config, &cluster_id, &bound).await?;
-        let state = assemble(config, cluster_id, directories, (quorum, broker_epoch), &disk);
-        let subscription = state.quorum.subscribe();
-        publisher::start(&state, subscription.start).await;
-        let background = Group::default();
-        background.spawn(|stop| publisher::follow(Arc::clone(&state), subscription.changes, stop));
-        registration::unfence(&state).await?;
-        background.spawn(|stop| housekeeping::run(Arc::clone(&state), stop));
-        background.spawn(|stop| cleaner::run(Arc::clone(&state), stop));
+        let known_id = identity::cluster_id(&*disk, &config.log_dirs)?;
+        let locked = LockedDirectories::lock(&config, &disk)?;
+        let voting = Voting::of(&config, &*disk, &controllers)?;
+        // Who is alone need not wait for a name that all agree on.
+        let cluster_id = known_id.or_else(|| voting.is_alone().then(identity::new_cluster_id));
+        let directories = match &cluster_id {
+            Some(cluster_id) => Directories::Open(locked.open(&config, cluster_id)?),
+            None => Directories::Locked(locked),
+        };
+        let peers = NodeLinks::new(config.node_id);
+        let quorum = start_quorum(&config, voting, cluster_id, &peers, &disk).await?;
+        let mut node = Broker::assemble(config, quorum, peers, &clients);
+        node.serve(controllers);
+        node.join(directories, &disk).await?;
+        let state = Arc::clone(&node.state);
+        node.background.spawn(|stop| housekeeping::run(Arc::clone(&state), stop));
+        node.background.spawn(|stop| cleaner::run(Arc::clone(&state), stop));
         if let Some(listener) = http_listener {
-            background.spawn(|stop| http::serve(Arc::clone(&state), listener, stop));
+            node.background.spawn(|stop| http::serve(Arc::clone(&state), listener, stop));
         }
-        let addresses = bound.iter().flat_map(named_addresses).collect();
-        let connections = Group::default();
-        for listener in bound {
-            listener.serve(&state, &connections.stop, &connections.tasks);
+        node.addresses = clients.iter().flat_map(named_addresses).collect();
+        for listener in clients {
+            listener.serve(&state, &node.connections.stop, &node.connections.tasks);
         }
-        Ok(Broker {
-            state,
-            addresses,
-            connections,
-            background,
-        })
+        Ok(node)
+    }
+
+    /// Other nodes are answered before this one knows what the cluster is: without that several could never agree.
+    fn serve(&self, controllers: Vec<BoundListener>) {
+        for listener in controllers {
+            listener.serve(&self.state, &self.controllers.stop, &self.controllers.tasks);
+        }
+    }
+
+    /// Becomes a member of the cluster, and acts on its metadata. Returns when a broker leads what it may.
+    async fn join(&self, directories: Directories, disk: &Arc<dyn Disk>) -> Result<(), StartError> {
+        let state = &self.state;
+        let cluster_id = voters::waiting(state, state.quorum.cluster_id()).await?;
+        let directories = match directories {
+            Directories::Open(directories) => directories,
+            Directories::Locked(locked) => locked.open(&state.config, &cluster_id)?,
+        };
+        if let Some(warning) = state.quorum.status().warning.filter(|_| state.config.roles.controller) {
+            tracing::warn!("{warning}");
+        }
+        let ended_epoch = directories.ended_epoch();
+        let LogDirectories { working, missing } = directories;
+        let working = working.into_iter().map(|dir| LogDirectory::new(dir, Arc::clone(disk))).collect();
+        state.replicas.set(ReplicaTable::new(Arc::clone(&state.services), working, missing));
+        let is_broker = state.config.roles.broker;
+        if is_broker {
+            membership::join(state, ended_epoch).await?;
+            self.background.spawn(|_| membership::run(Arc::clone(state), self.leaving.clone()));
+        }
+        let subscription = state.quorum.subscribe();
+        let settings = Settings::of(&subscription.start.image, state.services.me, &state.config.values);
+        state.settings.store(Arc::new(settings));
+        publisher::start(state, subscription.start).await;
+        self.background
+            .spawn(|stop| publisher::follow(Arc::clone(state), subscription.changes, stop));
+        if state.config.roles.controller {
+            self.background.spawn(|stop| active_controller::run(Arc::clone(state), stop));
+        }
+        if is_broker {
+            membership::unfence(state).await?;
+        }
+        Ok(())
     }
 
     /// Names of the listeners for clients, and the addresses that they are bound to.
@@ -126,34 +178,51 @@ impl Broker {
     }
 
     async fn end(self) {
+        let is_broker = self.state.config.roles.broker;
+        let is_alone = membership::is_alone(&self.state);
+        self.leaving.cancel();
+        if is_broker && !is_alone {
+            // While clients are served: others lead before this broker ends.
+            membership::leave(&self.state).await;
+        }
         // Members of groups may wait for minutes: they are told to look for another coordinator.
         self.state.groups.close();
-        if tokio::time::timeout(limits::SHUTDOWN_DRAIN_MAX, self.connections.end())
-            .await
-            .is_err()
-        {
-            tracing::warn!(
-                connections = self.connections.tasks.len(),
-                "shutting down although requests are in the works"
-            );
-        }
+        self.connections.end_within(limits::SHUTDOWN_DRAIN_MAX).await;
         self.background.end().await;
         self.state.groups.ended().await;
-        // Only now: clients are not told that there is no broker while their last requests are answered.
-        registration::leave(&self.state).await;
+        if is_broker && is_alone {
+            // Only now: clients are not told that there is no broker while their last requests are answered.
+            membership::leave(&self.state).await;
+        }
         if let Err(error) = self.state.quorum.shutdown().await {
             tracing::error!(%error, "the metadata quorum did not end well");
         }
+        // Until now others may have had to say that they lead.
+        self.controllers.end_within(limits::PEER_DRAIN_MAX).await;
         let state = Arc::clone(&self.state);
-        if let Err(error) = tokio::task::spawn_blocking(move || state.replicas.close(state.broker_epoch())).await {
+        let closed = tokio::task::spawn_blocking(move || state.replicas.close(state.broker_epoch())).await;
+        if let Err(error) = closed {
             tracing::error!(%error, "the logs could not be closed");
+        }
+    }
+
+    fn assemble(config: NodeConfig, quorum: Quorum, peers: NodeLinks, clients: &[BoundListener]) -> Broker {
+        Broker {
+            state: assemble(config, quorum, peers, clients),
+            addresses: Vec::new(),
+            connections: Group::default(),
+            controllers: Group::default(),
+            background: Group::default(),
+            leaving: CancellationToken::new(),
         }
     }
 }
 
 impl Drop for Broker {
     fn drop(&mut self) {
+        self.leaving.cancel();
         self.connections.stop.cancel();
+        self.controllers.stop.cancel();
         self.background.stop.cancel();
         self.state.groups.close();
     }
@@ -169,20 +238,42 @@ impl Group {
         self.tasks.close();
         self.tasks.wait().await;
     }
+
+    async fn end_within(&self, limit: Duration) {
+        if tokio::time::timeout(limit, self.end()).await.is_err() {
+            let connections = self.tasks.len();
+            tracing::warn!(connections, "shutting down although requests are in the works");
+        }
+    }
 }
 
-async fn start_quorum(config: &NodeConfig, cluster_id: &str, disk: &Arc<dyn Disk>) -> Result<Quorum, dohle_quorum::StartError> {
-    let node_id = u64::try_from(config.node_id).unwrap_or_default();
+/// The log directories, as far as they can be taken into use.
+enum Directories {
+    /// Of which cluster they are is to be agreed upon with others.
+    Locked(LockedDirectories),
+    Open(LogDirectories),
+}
+
+fn bind(listeners: &[Listener]) -> Result<Vec<BoundListener>, ListenError> {
+    listeners.iter().map(BoundListener::bind).collect()
+}
+
+async fn start_quorum(
+    config: &NodeConfig,
+    voting: Voting,
+    cluster_id: Option<String>,
+    peers: &NodeLinks,
+    disk: &Arc<dyn Disk>,
+) -> Result<Quorum, dohle_quorum::StartError> {
     let quorum = QuorumConfig {
-        node_id,
-        role: Role::Voter,
-        cluster_id: Some(cluster_id.to_owned()),
+        node_id: config.quorum_id(),
+        role: voting.role,
+        cluster_id,
         dir: config.log_dirs[0].join(METADATA_DIR),
-        // The only voter is reached without a network.
-        voters: BTreeMap::from([(node_id, String::new())]),
-        bootstrap: Vec::new(),
-        peers: Arc::new(NoPeers),
-        controller: registration::controller(config),
+        voters: voting.voters,
+        bootstrap: voting.bootstrap,
+        peers: Arc::new(peers.clone()),
+        controller: membership::controller(config),
     };
     Quorum::start(quorum, Arc::clone(disk)).await
 }
@@ -192,13 +283,7 @@ fn named_addresses(bound: &BoundListener) -> impl Iterator<Item = (String, Socke
     bound.addresses().into_iter().map(move |address| (name.clone(), address))
 }
 
-fn assemble(
-    config: NodeConfig,
-    cluster_id: String,
-    directories: LogDirectories,
-    (quorum, broker_epoch): (Quorum, i64),
-    disk: &Arc<dyn Disk>,
-) -> Arc<BrokerState> {
+fn assemble(config: NodeConfig, quorum: Quorum, peers: NodeLinks, clients: &[BoundListener]) -> Arc<BrokerState> {
     let me = BrokerId(config.node_id);
     let settings = Settings::of(&quorum.image(), me, &config.values);
     let metrics = Arc::new(Metrics::new());
@@ -210,17 +295,17 @@ fn assemble(
         tail_budget: Arc::default(),
         checkpoint_interval: settings.checkpoint_interval,
     });
-    let LogDirectories { working, missing } = directories;
-    let working = working.into_iter().map(|dir| LogDirectory::new(dir, Arc::clone(disk))).collect();
     // A request that alone is larger than the budget would wait for ever.
     let request_bytes = settings
         .queued_request_bytes_max
         .unwrap_or(limits::REQUEST_BYTES)
         .max(settings.request_bytes_max + 4);
     Arc::new(BrokerState {
+        controller_link: NodeLinks::new(config.node_id),
         config: Arc::new(config),
-        cluster_id: cluster_id.into(),
-        replicas: ReplicaTable::new(Arc::clone(&services), working, missing),
+        peers,
+        membership: Membership::new(clients),
+        replicas: Late::new(),
         services,
         groups: GroupCoordinator::new(Arc::clone(&metrics)),
         fetch_sessions: Mutex::new(FetchSessionCache::new(settings.fetch_sessions_max)),
@@ -229,7 +314,7 @@ fn assemble(
         response_budget: Arc::new(Semaphore::new(limits::FETCH_RESPONSE_BYTES)),
         carried_out: CarriedOut::new(),
         producer_ids: ProducerIds::new(),
-        registered_epoch: AtomicI64::new(broker_epoch),
+        registered_epoch: AtomicI64::new(-1),
         settings: ArcSwap::from_pointee(settings),
         quorum,
         metrics,

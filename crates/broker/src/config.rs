@@ -4,12 +4,15 @@ pub(crate) mod docs;
 mod known_keys;
 mod listeners;
 mod properties;
+mod quorum_keys;
 mod registry;
 pub(crate) mod settings;
 
 pub use docs::render_docs;
 pub use listeners::{Endpoint, Listener, Listeners, ListenersError};
 pub use properties::PropertiesError;
+pub use quorum_keys::Roles;
+pub(crate) use quorum_keys::{QuorumKeys, Voters, parse_voters};
 pub(crate) use registry::{BROKER_KEYS, broker_keys_in_order};
 
 use dohle_metadata::config::key::ConfigError as ValueError;
@@ -19,18 +22,22 @@ use settings::StaticValues;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+use crate::limits::LEADER_BALANCE_INTERVAL_MAX;
 use thiserror::Error;
 
 /// A node's configuration as far as it is fixed for the life of the process; what may change meanwhile is in [`settings`].
 #[derive(Debug, Clone)]
 pub struct NodeConfig {
     pub node_id: i32,
+    pub roles: Roles,
     pub rack: Option<String>,
     pub listeners: Listeners,
     /// At least one. The first also holds the metadata log.
     pub log_dirs: Vec<PathBuf>,
     /// The HTTP port for `/metrics` and `/health`.
     pub metrics_listener: Option<Endpoint>,
+    pub(crate) quorum: QuorumKeys,
     pub(crate) values: StaticValues,
 }
 
@@ -103,12 +110,6 @@ impl NodeConfig {
             warnings.push(format!("known to Kafka, not acted on: {}", not_acted_on.join(", ")));
         }
         let config = NodeConfig::resolve(StaticValues::check(values)?)?;
-        for listener in &config.listeners.controllers {
-            warnings.push(format!(
-                "the listener {} is not opened: the only voter of the quorum is in this process",
-                listener.name
-            ));
-        }
         Ok((config, warnings))
     }
 
@@ -122,17 +123,39 @@ impl NodeConfig {
         )
     }
 
+    /// The number of this node as the quorum has it.
+    pub(crate) fn quorum_id(&self) -> u64 {
+        u64::try_from(self.node_id).unwrap_or_default()
+    }
+
+    /// A broker that the controller has not heard of for this long is fenced.
+    pub(crate) fn broker_session_timeout(&self) -> Duration {
+        self.values.milliseconds("broker.session.timeout.ms")
+    }
+
+    pub(crate) fn broker_heartbeat_interval(&self) -> Duration {
+        self.values.milliseconds("broker.heartbeat.interval.ms")
+    }
+
+    /// How often the controller looks whether preferred replicas lead.
+    pub(crate) fn leader_balance_interval(&self) -> Duration {
+        let seconds = self.values.number("leader.imbalance.check.interval.seconds");
+        Duration::from_secs(u64::try_from(seconds).unwrap_or_default()).min(LEADER_BALANCE_INTERVAL_MAX)
+    }
+
     fn resolve(values: StaticValues) -> Result<NodeConfig, ConfigError> {
         let node_id = node_id(&values)?;
-        check_roles(&values)?;
-        check_voters(&values, node_id)?;
+        let roles = Roles::resolve(&values)?;
+        check_session(&values)?;
         let listeners = Listeners::resolve(ListenerKeys {
+            roles,
             listeners: values.text("listeners"),
             advertised_listeners: values.optional("advertised.listeners"),
             security_protocol_map: values.text("listener.security.protocol.map"),
             controller_listener_names: values.text("controller.listener.names"),
             inter_broker_listener_name: values.optional("inter.broker.listener.name"),
         })?;
+        let quorum = QuorumKeys::resolve(&values, node_id, roles, &listeners)?;
         let metrics_listener = values
             .optional("metrics.listener")
             .map(|text| Endpoint::parse(text).ok_or_else(|| bad_value("metrics.listener", text, "HOST:PORT")));
@@ -143,10 +166,12 @@ impl NodeConfig {
         }
         Ok(NodeConfig {
             node_id,
+            roles,
             rack: values.optional("broker.rack").map(str::to_string),
             listeners,
             log_dirs,
             metrics_listener: metrics_listener.transpose()?,
+            quorum,
             values,
         })
     }
@@ -211,43 +236,14 @@ fn node_id(values: &StaticValues) -> Result<i32, ConfigError> {
     }
 }
 
-fn check_roles(values: &StaticValues) -> Result<(), ConfigError> {
-    let text = values.text("process.roles");
-    let mut roles: Vec<&str> = list(text).collect();
-    roles.sort_unstable();
-    match roles.as_slice() {
-        ["broker", "controller"] => Ok(()),
-        ["broker"] | ["controller"] => Err(ConfigError::Rule(format!(
-            "process.roles={text}: brokers and controllers in processes of their own are not supported yet; use broker,controller"
-        ))),
-        _ => Err(bad_value("process.roles", text, "broker,controller")),
-    }
-}
-
-/// One voter, and that is this node.
-fn check_voters(values: &StaticValues, node_id: i32) -> Result<(), ConfigError> {
-    let text = values.optional("controller.quorum.voters").unwrap_or_default();
-    for voter in list(text) {
-        let id = voter
-            .split_once('@')
-            .filter(|(_, address)| Endpoint::parse(address).is_some())
-            .and_then(|(id, _)| id.parse::<i32>().ok());
-        if id.ok_or_else(|| bad_value("controller.quorum.voters", text, "ID@HOST:PORT"))? != node_id {
-            return Err(ConfigError::Rule(format!(
-                "controller.quorum.voters={text}: this node is {node_id}, and quorums with other nodes are not supported yet; name only {node_id}"
-            )));
-        }
-    }
-    let servers = values.optional("controller.quorum.bootstrap.servers").unwrap_or_default();
-    for server in list(servers) {
-        if Endpoint::parse(server).is_none() {
-            return Err(bad_value("controller.quorum.bootstrap.servers", servers, "HOST:PORT"));
-        }
-    }
-    if list(text).count() > 1 || list(servers).count() > 1 {
-        return Err(ConfigError::Rule(
-            "a quorum of more than one controller is not supported yet".to_string(),
-        ));
+/// A broker may miss one heartbeat.
+fn check_session(values: &StaticValues) -> Result<(), ConfigError> {
+    let (session, heartbeat) = ("broker.session.timeout.ms", "broker.heartbeat.interval.ms");
+    let (session_ms, heartbeat_ms) = (values.number(session), values.number(heartbeat));
+    if 2 * heartbeat_ms > session_ms {
+        return Err(ConfigError::Rule(format!(
+            "{heartbeat}={heartbeat_ms} must be at most half of {session}={session_ms}"
+        )));
     }
     Ok(())
 }

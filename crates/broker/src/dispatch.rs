@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use dohle_protocol::header::{HeaderError, RequestHeader};
+use dohle_protocol::id::BrokerId;
 use dohle_protocol::wire::{DecodeError, Decoder};
 use dohle_protocol::{ApiKey, Message, Request, frame, messages};
+use parking_lot::Mutex;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
@@ -22,6 +24,8 @@ pub(crate) struct ConnectionInfo {
     /// The address that the client dialled.
     pub(crate) local_addr: SocketAddr,
     pub(crate) peer_addr: SocketAddr,
+    /// The broker, with its epoch, that sends its heartbeats by this connection.
+    pub(crate) heard_of: Mutex<Option<(BrokerId, i64)>>,
 }
 
 /// What a handler may know about a request besides its body.
@@ -113,7 +117,8 @@ macro_rules! apis {
     };
 }
 
-/// Everything that is served. The answer to ApiVersions is derived from it. A request is looked up from the front: the frequent come first.
+/// Everything that is served to clients. The answer to ApiVersions is derived from it. A request is looked up from the front: the frequent come
+/// first.
 pub(crate) static APIS: &[Api] = apis! {
     produce(ProduceRequest),
     fetch(FetchRequest),
@@ -155,6 +160,37 @@ pub(crate) static APIS: &[Api] = apis! {
     offset_delete(OffsetDeleteRequest),
 };
 
+/// Everything that is served on a listener of the controller: to other nodes, and to tools that ask controllers.
+pub(crate) static CONTROLLER_APIS: &[Api] = apis! {
+    peer_rpc(PeerRpcRequest),
+    broker_heartbeat(BrokerHeartbeatRequest),
+    forward_to_controller(ForwardToControllerRequest),
+    alter_partition(AlterPartitionRequest),
+    api_versions(ApiVersionsRequest),
+    create_topics(CreateTopicsRequest),
+    delete_topics(DeleteTopicsRequest),
+    describe_configs(DescribeConfigsRequest),
+    alter_configs(AlterConfigsRequest),
+    create_partitions(CreatePartitionsRequest),
+    elect_leaders(ElectLeadersRequest),
+    incremental_alter_configs(IncrementalAlterConfigsRequest),
+    alter_partition_reassignments(AlterPartitionReassignmentsRequest),
+    list_partition_reassignments(ListPartitionReassignmentsRequest),
+    describe_quorum(DescribeQuorumRequest),
+    update_features(UpdateFeaturesRequest),
+    describe_cluster(DescribeClusterRequest),
+    broker_registration(BrokerRegistrationRequest),
+    unregister_broker(UnregisterBrokerRequest),
+    allocate_producer_ids(AllocateProducerIdsRequest),
+    add_raft_voter(AddRaftVoterRequest),
+    remove_raft_voter(RemoveRaftVoterRequest),
+};
+
+/// What a listener serves.
+pub(crate) fn served_by(listener: &Listener) -> &'static [Api] {
+    if listener.is_controller { CONTROLLER_APIS } else { APIS }
+}
+
 /// Finds out what a request asks for, and returns the work that answers it. Nothing has been done for it before the first poll.
 pub(crate) fn begin(
     broker: &Arc<BrokerState>,
@@ -173,7 +209,8 @@ pub(crate) fn begin(
         begun,
         request_bytes,
     };
-    let Some(api) = APIS.iter().find(|api| api.key == key && key.valid_versions().contains(&version)) else {
+    let served = served_by(&connection.listener);
+    let Some(api) = served.iter().find(|api| api.key == key && key.valid_versions().contains(&version)) else {
         if key == ApiKey::ApiVersions {
             let answer = handlers::api_versions::unsupported_version().into();
             let reply = reply_with::<messages::api_versions::ApiVersionsRequest>(answer, 0, header.correlation_id);

@@ -4,10 +4,14 @@
 //! are codes in the answer: a handler cannot fail.
 
 pub(crate) mod add_raft_voter;
+pub(crate) mod allocate_producer_ids;
 pub(crate) mod alter_configs;
+pub(crate) mod alter_partition;
 pub(crate) mod alter_partition_reassignments;
 pub(crate) mod api_versions;
 mod authorized_operations;
+pub(crate) mod broker_heartbeat;
+pub(crate) mod broker_registration;
 pub(crate) mod create_partitions;
 pub(crate) mod create_topics;
 pub(crate) mod delete_groups;
@@ -23,6 +27,7 @@ pub(crate) mod describe_topic_partitions;
 pub(crate) mod elect_leaders;
 pub(crate) mod fetch;
 pub(crate) mod find_coordinator;
+pub(crate) mod forward_to_controller;
 pub(crate) mod heartbeat;
 pub(crate) mod incremental_alter_configs;
 pub(crate) mod init_producer_id;
@@ -38,6 +43,7 @@ pub(crate) mod offset_commit;
 pub(crate) mod offset_delete;
 pub(crate) mod offset_fetch;
 pub(crate) mod offset_for_leader_epoch;
+pub(crate) mod peer_rpc;
 pub(crate) mod produce;
 pub(crate) mod remove_raft_voter;
 pub(crate) mod sync_group;

@@ -16,6 +16,7 @@ mod coordinator;
 mod dispatch;
 mod handlers;
 mod http;
+mod late;
 mod limits;
 mod log_directories;
 mod logging;

@@ -65,6 +65,9 @@ pub(crate) const FLUSH_INTERVAL_MAX: Duration = Duration::from_secs(24 * 60 * 60
 /// Bytes of requests in memory at one time, unless `queued.max.request.bytes` says otherwise.
 pub(crate) const REQUEST_BYTES: usize = 256 << 20;
 
+/// Bytes of requests in memory at one time, of one connection to a listener of the controller; a single larger request excepted.
+pub(crate) const CONTROLLER_CONNECTION_BYTES: usize = 32 << 20;
+
 /// How long a change of the metadata may take, whatever the client says.
 pub(crate) const CONTROLLER_TIMEOUT_MIN: Duration = Duration::from_secs(1);
 pub(crate) const CONTROLLER_TIMEOUT_MAX: Duration = Duration::from_secs(60);
@@ -110,3 +113,47 @@ pub(crate) const GROUP_RESPONSE_BYTES_MAX: usize = 64 << 20;
 
 /// Offsets in one answer to OffsetFetch; groups beyond it are refused.
 pub(crate) const OFFSETS_PER_RESPONSE_MAX: usize = 1_000_000;
+
+/// A connection to another node is there within this time, or counts as impossible.
+pub(crate) const PEER_CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Calls to other nodes that may take longer go by a connection of their own.
+pub(crate) const QUICK_CALL_MAX: Duration = Duration::from_secs(1);
+
+/// A heartbeat that is not answered within this time is sent again.
+pub(crate) const HEARTBEAT_TIMEOUT: Duration = Duration::from_millis(900);
+
+/// While there is no controller, it is looked for this often.
+pub(crate) const CONTROLLER_RETRY: Duration = Duration::from_millis(100);
+
+/// While a node waits for a majority or for the controller, it says so this often.
+pub(crate) const WAITING_SAID_EVERY: Duration = Duration::from_secs(5);
+
+/// A broker whose id another one seems to have waits this much longer than a session for the other to be fenced.
+pub(crate) const REGISTRATION_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How often a starting or stopping broker asks whether it may.
+pub(crate) const MEMBERSHIP_POLL: Duration = Duration::from_millis(50);
+
+/// A broker that stops gives its leaderships away within this time, or goes all the same.
+pub(crate) const CONTROLLED_SHUTDOWN_MAX: Duration = Duration::from_secs(3);
+
+/// A broker that stops does not wait longer for a controller that says nothing.
+pub(crate) const CONTROLLER_SILENCE_AT_SHUTDOWN_MAX: Duration = Duration::from_secs(1);
+
+/// Other nodes' requests that are in the works at a shutdown have this long to finish.
+pub(crate) const PEER_DRAIN_MAX: Duration = Duration::from_millis(500);
+
+/// When the connection of a broker breaks, its listener is dialled after each of these times: whoever is about to end may still accept.
+pub(crate) const DIAL_AFTER: [Duration; 4] = [
+    Duration::ZERO,
+    Duration::from_millis(20),
+    Duration::from_millis(100),
+    Duration::from_millis(300),
+];
+
+/// A listener that has not answered for this long does not refuse.
+pub(crate) const DIAL_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// Preferred replicas are made leaders again after this time at the latest, whatever is configured.
+pub(crate) const LEADER_BALANCE_INTERVAL_MAX: Duration = Duration::from_secs(24 * 60 * 60);

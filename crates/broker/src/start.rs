@@ -16,7 +16,7 @@ use crate::logging::{self, LogFormat};
 use crate::{Broker, StartError};
 
 const USAGE: &str = "\
-Runs a node: broker and controller in one process.
+Runs a node: a broker, a controller, or both in one process (process.roles).
 
 Usage: dohle start [server.properties] [OPTIONS]
 
@@ -116,17 +116,30 @@ async fn serve(config: NodeConfig, mut companion: impl Companion, began: Instant
         .collect::<Vec<_>>()
         .join(", ");
     let node_id = config.node_id;
-    let broker = Broker::start(config.clone()).await?;
-    if let Err(reason) = companion.start(&config, &own_address(&broker)).await {
+    let broker = tokio::select! {
+        started = Broker::start(config.clone()) => started?,
+        // It may have to wait for others for as long as it takes.
+        name = stop.next() => {
+            tracing::info!("{name}: stopped before the node was ready");
+            return Ok(());
+        }
+    };
+    if let Some(address) = own_address(&broker)
+        && let Err(reason) = companion.start(&config, &address).await
+    {
         broker.shutdown().await;
         return Err(MainError::Companion(reason));
     }
-    let addresses = broker
+    let mut addresses: Vec<String> = broker
         .listeners()
         .iter()
         .map(|(name, address)| format!("{name}://{address}"))
-        .collect::<Vec<_>>()
-        .join(", ");
+        .collect();
+    if !config.roles.broker {
+        let controllers = config.listeners.controllers.iter();
+        addresses.extend(controllers.map(|listener| format!("{}://{}", listener.name, listener.bind)));
+    }
+    let addresses = addresses.join(", ");
     println!(
         "dohle node {node_id} is ready after {} ms on {addresses}, data in {data}",
         began.elapsed().as_millis()
@@ -143,17 +156,16 @@ async fn serve(config: NodeConfig, mut companion: impl Companion, began: Instant
     Ok(())
 }
 
-/// Where this node is reached from within its machine.
-fn own_address(broker: &Broker) -> String {
-    let address = broker.listeners().first().map(|(_, address)| *address);
-    let mut address = address.expect("a node has a listener");
+/// Where clients reach this node from within its machine; `None`: it serves none.
+fn own_address(broker: &Broker) -> Option<String> {
+    let (_, mut address) = *broker.listeners().first()?;
     if address.ip().is_unspecified() {
         address.set_ip(match address {
             SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
             SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
         });
     }
-    address.to_string()
+    Some(address.to_string())
 }
 
 /// The signals that ask the process to end.

@@ -150,6 +150,11 @@ impl ApiKey {
         self as i16
     }
 
+    /// Not Kafka's: between the nodes of this program.
+    pub fn is_private(self) -> bool {
+        self.code() >= ApiKey::PeerRpc.code()
+    }
+
     /// Defined for versions that nobody serves, too: the header of any request can be read.
     pub fn request_header_version(self, version: i16) -> i16 {
         if self.is_flexible(version) { 2 } else { 1 }

@@ -12,16 +12,21 @@ use crate::dispatch::ConnectionInfo;
 pub(crate) fn reached_by(broker: &BrokerImage, connection: &ConnectionInfo) -> Option<Endpoint> {
     let registered = broker.endpoint(&connection.listener.name)?;
     if registered.host.is_empty() {
-        let dialled = connection.local_addr;
-        return Some(Endpoint {
-            host: dialled.ip().to_canonical().to_string(),
-            port: dialled.port(),
-        });
+        return Some(dialled(connection));
     }
     Some(Endpoint {
         host: registered.host.clone(),
         port: registered.port,
     })
+}
+
+/// The address of this node that a client has dialled.
+pub(crate) fn dialled(connection: &ConnectionInfo) -> Endpoint {
+    let address = connection.local_addr;
+    Endpoint {
+        host: address.ip().to_canonical().to_string(),
+        port: address.port(),
+    }
 }
 
 /// `host:port` by which other nodes reach a broker; `None`: it is not registered, or has not said where it is.

@@ -17,9 +17,9 @@ pub struct ClusterIdMismatch {
     second_id: String,
 }
 
-/// The id that the directories have been given, or a new one if they are new. A directory that cannot be read has no say: what is wrong
-/// with it is found out when it is opened.
-pub(crate) fn cluster_id(disk: &dyn Disk, dirs: &[PathBuf]) -> Result<String, ClusterIdMismatch> {
+/// The id that the directories have been given; `None` if they are new. A directory that cannot be read has no say: what is wrong with it is
+/// found out when it is opened.
+pub(crate) fn cluster_id(disk: &dyn Disk, dirs: &[PathBuf]) -> Result<Option<String>, ClusterIdMismatch> {
     let mut found: Option<(&Path, String)> = None;
     for dir in dirs {
         let Ok(Some(meta)) = MetaProperties::read(disk, dir) else {
@@ -38,11 +38,11 @@ pub(crate) fn cluster_id(disk: &dyn Disk, dirs: &[PathBuf]) -> Result<String, Cl
             _ => found = Some((dir, meta.cluster_id)),
         }
     }
-    Ok(found.map_or_else(new_cluster_id, |(_, id)| id))
+    Ok(found.map(|(_, id)| id))
 }
 
 /// Random, and never with a dash in front: people paste it behind flags.
-fn new_cluster_id() -> String {
+pub(crate) fn new_cluster_id() -> String {
     loop {
         let id = uuid_to_base64(&Uuid::new_v4());
         if !id.starts_with('-') {
@@ -67,13 +67,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn g2_directories_of_two_clusters_are_refused_and_new_ones_get_a_new_id() {
+    fn g2_directories_of_two_clusters_are_refused() {
         let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let dirs = [one.path().to_path_buf(), other.path().to_path_buf()];
         let disk = RealDisk::default();
-        let fresh = cluster_id(&disk, &dirs).unwrap();
-        assert!(uuid_from_base64(&fresh).is_some());
-        assert_ne!(fresh, cluster_id(&disk, &dirs).unwrap());
+        assert_eq!(cluster_id(&disk, &dirs).unwrap(), None);
+        assert!(uuid_from_base64(&new_cluster_id()).is_some());
 
         let meta = |cluster_id: &str| MetaProperties {
             cluster_id: cluster_id.to_owned(),
@@ -81,7 +80,7 @@ mod tests {
             directory_id: None,
         };
         meta("first").write(&disk, one.path()).unwrap();
-        assert_eq!(cluster_id(&disk, &dirs).unwrap(), "first");
+        assert_eq!(cluster_id(&disk, &dirs).unwrap().as_deref(), Some("first"));
         meta("second").write(&disk, other.path()).unwrap();
         let error = cluster_id(&disk, &dirs).unwrap_err().to_string();
         assert!(

@@ -6,6 +6,8 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use thiserror::Error;
 
+use super::Roles;
+
 /// An address as a person writes it: the host may be a name, or empty for "every interface".
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Endpoint {
@@ -49,7 +51,7 @@ impl Endpoint {
         }
     }
 
-    fn is_meta_address(&self) -> bool {
+    pub(crate) fn is_meta_address(&self) -> bool {
         self.host.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified())
     }
 
@@ -72,7 +74,7 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// A port that clients connect to.
+/// A port that clients or other nodes connect to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listener {
     /// Upper-case name, as in `PLAINTEXT://...`.
@@ -80,15 +82,17 @@ pub struct Listener {
     pub bind: Endpoint,
     /// What is told to clients; `None`: the address that the client dialled.
     pub advertised: Option<Endpoint>,
+    /// It is for controllers and those who ask them, not for clients.
+    pub is_controller: bool,
 }
 
 /// The listeners of a node, checked against each other.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Listeners {
     pub clients: Vec<Listener>,
-    /// Listeners of the controller. While the quorum has one voter, nobody needs to connect to it and they are not opened.
+    /// Listeners of the controller, for other nodes.
     pub controllers: Vec<Listener>,
-    /// Name of the listener by which the brokers reach each other.
+    /// Name of the listener by which the brokers reach each other; empty on a node that is no broker, and is not told.
     pub inter_broker: String,
 }
 
@@ -116,11 +120,18 @@ pub enum ListenersError {
     InterBrokerUnknown { name: String },
     #[error("listeners holds no listener for clients, only {controllers}")]
     NoClientListener { controllers: String },
+    #[error("process.roles=controller: listeners holds no listener of the controller; its names ({names}) are in controller.listener.names")]
+    NoControllerListener { names: String },
+    #[error("process.roles=controller: {name} is a listener for clients; leave it away, or set process.roles=broker,controller")]
+    ClientListenerOfController { name: String },
+    #[error("process.roles=broker: {name} is a listener of the controller; leave it away, or set process.roles=broker,controller")]
+    ControllerListenerOfBroker { name: String },
 }
 
 /// The texts of the keys that a node's listeners come from.
 #[derive(Debug, Clone, Copy)]
 pub struct ListenerKeys<'a> {
+    pub roles: Roles,
     pub listeners: &'a str,
     pub advertised_listeners: Option<&'a str>,
     pub security_protocol_map: &'a str,
@@ -156,6 +167,7 @@ impl Listeners {
                 advertised: advertised.remove(&name),
                 name,
                 bind,
+                is_controller,
             };
             if is_controller {
                 &mut listeners.controllers
@@ -168,22 +180,33 @@ impl Listeners {
         if let Some(name) = advertised.into_keys().find(|name| !controller_names.contains(name)) {
             return Err(ListenersError::AdvertisedUnknown { name });
         }
-        if listeners.clients.is_empty() {
-            let controllers = listeners
-                .controllers
-                .iter()
-                .map(|listener| listener.name.as_str())
-                .collect::<Vec<_>>()
-                .join(", ");
-            return Err(ListenersError::NoClientListener { controllers });
-        }
-        let is_for_clients = |name: &String| listeners.clients.iter().any(|listener| listener.name == *name);
-        listeners.inter_broker = match keys.inter_broker_listener_name.map(str::to_uppercase) {
-            Some(name) if !is_for_clients(&name) => return Err(ListenersError::InterBrokerUnknown { name }),
-            Some(name) => name,
-            None => listeners.clients[0].name.clone(),
+        listeners.check_roles(&keys)?;
+        let inter_broker = keys.inter_broker_listener_name.map(str::to_uppercase);
+        listeners.inter_broker = match (inter_broker, listeners.clients.first()) {
+            (Some(name), None) => name,
+            (None, first) => first.map(|listener| listener.name.clone()).unwrap_or_default(),
+            (Some(name), Some(_)) if listeners.clients.iter().any(|listener| listener.name == name) => name,
+            (Some(name), Some(_)) => return Err(ListenersError::InterBrokerUnknown { name }),
         };
         Ok(listeners)
+    }
+
+    fn check_roles(&self, keys: &ListenerKeys<'_>) -> Result<(), ListenersError> {
+        let first_name = |listeners: &[Listener]| listeners.first().map(|listener| listener.name.clone());
+        let (client, controller) = (first_name(&self.clients), first_name(&self.controllers));
+        match (keys.roles.broker, client, controller) {
+            (false, Some(name), _) => Err(ListenersError::ClientListenerOfController { name }),
+            (false, None, None) => Err(ListenersError::NoControllerListener {
+                names: keys.controller_listener_names.to_string(),
+            }),
+            (true, _, Some(name)) if !keys.roles.controller => Err(ListenersError::ControllerListenerOfBroker { name }),
+            (true, None, _) => {
+                let names: Vec<&str> = self.controllers.iter().map(|listener| listener.name.as_str()).collect();
+                let controllers = names.join(", ");
+                Err(ListenersError::NoClientListener { controllers })
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -261,10 +284,15 @@ fn check_advertised(advertised: &BTreeMap<String, Endpoint>) -> Result<(), Liste
 mod tests {
     use super::*;
 
+    const BOTH: Roles = Roles {
+        broker: true,
+        controller: true,
+    };
     const MAP: &str = "PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL,CONTROLLER:PLAINTEXT";
 
     fn keys<'a>(listeners: &'a str, advertised: &'a str) -> ListenerKeys<'a> {
         ListenerKeys {
+            roles: BOTH,
             listeners,
             advertised_listeners: Some(advertised),
             security_protocol_map: MAP,
@@ -334,6 +362,23 @@ mod tests {
         let mut shared = keys("A://127.0.0.1:1,B://[::1]:1", "");
         shared.security_protocol_map = "A:PLAINTEXT,B:PLAINTEXT";
         assert_eq!(Listeners::resolve(shared).unwrap().clients.len(), 2);
+    }
+
+    #[test]
+    fn listeners_fit_the_roles() {
+        let with = |broker, controller, listeners| {
+            Listeners::resolve(ListenerKeys {
+                roles: Roles { broker, controller },
+                ..keys(listeners, "")
+            })
+        };
+        let refused = |broker, controller, listeners| with(broker, controller, listeners).unwrap_err().to_string();
+        assert_eq!(with(false, true, "CONTROLLER://:1").unwrap().controllers.len(), 1);
+        assert!(refused(false, true, "PLAINTEXT://:1,CONTROLLER://:2").contains("PLAINTEXT is a listener for clients"));
+        assert!(refused(false, true, "").contains("no listener of the controller"));
+        assert!(refused(true, false, "PLAINTEXT://:1,CONTROLLER://:2").contains("CONTROLLER is a listener of the controller"));
+        assert_eq!(with(true, false, "A://:1,PLAINTEXT://:2").err().map(|error| error.to_string()), Some("listener.security.protocol.map has no entry for the listener A".to_string()));
+        assert_eq!(with(true, false, "PLAINTEXT://:2").unwrap().inter_broker, "PLAINTEXT");
     }
 
     #[test]

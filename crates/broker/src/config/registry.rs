@@ -23,12 +23,31 @@ pub(crate) const BROKER_KEYS: &[ConfigKey] = &[
         "Whether asking for the metadata of a topic that does not exist creates it.",
     ),
     key(
+        "auto.leader.rebalance.enable",
+        Boolean,
+        Some("true"),
+        "Whether the first replica of a partition is made its leader again when it can be.",
+    )
+    .dynamic(Dynamic::ClusterWide),
+    key(
+        "broker.heartbeat.interval.ms",
+        ConfigKind::int_from(1),
+        Some("500"),
+        "How often a broker tells the controller that it is there; a node that is the whole cluster does not.",
+    ),
+    key(
         "broker.id",
         ConfigKind::int_from(-1),
         Some("-1"),
         "Older name of node.id; if both are set they must be equal.",
     ),
     key("broker.rack", Text, None, "Where this broker stands; told to clients as it is."),
+    key(
+        "broker.session.timeout.ms",
+        ConfigKind::int_from(1),
+        Some("3000"),
+        "A broker that the controller has not heard of for this long leads nothing any more.",
+    ),
     key(
         "connections.max.idle.ms",
         ConfigKind::long_from(-1),
@@ -45,13 +64,14 @@ pub(crate) const BROKER_KEYS: &[ConfigKey] = &[
         "controller.quorum.bootstrap.servers",
         List,
         None,
-        "HOST:PORT of the controllers; with the one voter that is supported, this node's own.",
+        "HOST:PORT of controllers that a node asks if controller.quorum.voters does not say who they are.",
     ),
     key(
         "controller.quorum.voters",
         List,
         None,
-        "ID@HOST:PORT of the quorum's voters; only this node itself is supported yet.",
+        "ID@HOST:PORT of the controllers, the same on all nodes. Counts when the cluster is formed; later its metadata know. Without it a controller \
+         votes alone, unless its directory was formatted with others or it is told of others to ask.",
     ),
     key(
         "default.replication.factor",
@@ -107,6 +127,19 @@ pub(crate) const BROKER_KEYS: &[ConfigKey] = &[
         "Name of the listener for connections among brokers; the first listener for clients if it is not set.",
     ),
     key(
+        "leader.imbalance.check.interval.seconds",
+        ConfigKind::long_from(1),
+        Some("300"),
+        "How often the controller looks whether first replicas that could lead do.",
+    ),
+    key(
+        "leader.imbalance.per.broker.percentage",
+        ConfigKind::int_from(0),
+        Some("10"),
+        "Leaders are moved to a broker that does not lead more than so many hundredths of its partitions (no key of Kafka's any more).",
+    )
+    .dynamic(Dynamic::ClusterWide),
+    key(
         "leader.replication.throttled.rate",
         ConfigKind::long_from(0),
         Some("9223372036854775807"),
@@ -123,8 +156,8 @@ pub(crate) const BROKER_KEYS: &[ConfigKey] = &[
         "listeners",
         List,
         Some("PLAINTEXT://localhost:9092"),
-        "NAME://HOST:PORT to listen on. localhost is 127.0.0.1 and ::1; no host is every interface. Listeners of the controller are not opened \
-         while the quorum has one voter.",
+        "NAME://HOST:PORT to listen on. localhost is 127.0.0.1 and ::1; no host is every interface. Those in controller.listener.names are for \
+         other nodes.",
     ),
     key(
         "log.cleaner.backoff.ms",
@@ -279,7 +312,7 @@ pub(crate) const BROKER_KEYS: &[ConfigKey] = &[
         "process.roles",
         List,
         Some("broker,controller"),
-        "What this process is; only broker,controller in one is supported yet.",
+        "What this process is: a broker serves clients, a controller votes on the metadata.",
     ),
     key(
         "producer.id.expiration.ms",

@@ -46,6 +46,15 @@ impl StaticValues {
     pub(crate) fn text(&self, name: &str) -> &str {
         self.optional(name).unwrap_or_default()
     }
+
+    /// For keys that are whole numbers and have a default.
+    pub(crate) fn number(&self, name: &str) -> i64 {
+        self.text(name).parse().expect("a checked number")
+    }
+
+    pub(crate) fn milliseconds(&self, name: &str) -> Duration {
+        Duration::from_millis(u64::try_from(self.number(name)).unwrap_or_default())
+    }
 }
 
 /// The keys of one broker at one time, as far as they may change or are needed often; replaced as a whole when one is altered.

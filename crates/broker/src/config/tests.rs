@@ -72,10 +72,11 @@ fn kafkas_own_file_is_accepted_unchanged_and_what_is_not_acted_on_is_named_once(
     assert_eq!(config.log_dirs, [PathBuf::from("/tmp/kraft-combined-logs")]);
     assert_eq!(config.listeners.clients.len(), 1);
     assert_eq!(config.listeners.controllers.len(), 1);
-    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
     assert!(warnings[0].starts_with("known to Kafka, not acted on: num.io.threads, num.network.threads, "));
     assert!(!warnings[0].contains("log.retention.hours"));
-    assert!(warnings[1].contains("CONTROLLER is not opened"));
+    assert_eq!(config.listeners.inter_broker, "PLAINTEXT");
+    assert!(config.roles.broker && config.roles.controller);
 }
 
 #[test]
@@ -150,13 +151,46 @@ fn g7_what_is_not_properties_names_file_and_line() {
     assert!(missing.contains("/nonexistent/server.properties"), "{missing}");
 }
 
+/// What three nodes of Apache Kafka 4 with both roles say, apart from their numbers and directories.
+fn of_three(node_id: &str) -> [(&'static str, String); 4] {
+    [
+        ("node.id", node_id.to_string()),
+        ("controller.quorum.voters", "1@one:9093,2@two:9093,3@three:9093".to_string()),
+        ("listeners", "PLAINTEXT://:9092,CONTROLLER://:9093".to_string()),
+        ("controller.listener.names", "CONTROLLER".to_string()),
+    ]
+}
+
+fn with_three(node_id: &str, more: &[(&str, &str)]) -> Result<(NodeConfig, Vec<String>), ConfigError> {
+    let three = of_three(node_id);
+    let pairs: Vec<(&str, &str)> = three.iter().map(|(key, value)| (*key, &**value)).chain(more.iter().copied()).collect();
+    with(&pairs)
+}
+
 #[test]
-fn other_nodes_in_the_quorum_are_refused_as_not_supported_yet() {
-    assert!(refused(&[("controller.quorum.voters", "1@a:1,2@b:1")]).contains("not supported yet"));
-    assert!(refused(&[("controller.quorum.voters", "2@b:1")]).contains("this node is 1"));
-    assert!(refused(&[("controller.quorum.bootstrap.servers", "a:1,b:1")]).contains("not supported yet"));
-    assert!(refused(&[("process.roles", "broker")]).contains("not supported yet"));
+fn three_voters_and_brokers_that_observe() {
+    let (config, warnings) = with_three("2", &[]).unwrap();
+    assert_eq!(config.quorum.voters.get(&3).map(String::as_str), Some("three:9093"));
+    assert!(warnings.is_empty(), "{warnings:?}");
+    let of_broker = [("process.roles", "broker"), ("listeners", "PLAINTEXT://:9092")];
+    assert!(!with_three("4", &of_broker).unwrap().0.roles.controller);
+    let asks = [("process.roles", "broker"), ("controller.quorum.bootstrap.servers", "one:9093,two:9093")];
+    assert_eq!(with(&asks).unwrap().0.quorum.bootstrap.len(), 2);
+    let of_controller = [("process.roles", "controller"), ("listeners", "CONTROLLER://:9093")];
+    assert!(!with_three("1", &of_controller).unwrap().0.roles.broker);
     with(&[("controller.quorum.voters", "5@localhost:9093"), ("node.id", "5")]).unwrap();
+}
+
+#[test]
+fn g2_lists_of_voters_that_cannot_be_are_explained() {
+    let refused_of_three = |node_id: &str, more: &[(&str, &str)]| with_three(node_id, more).unwrap_err().to_string();
+    assert!(refused_of_three("4", &[]).contains("this node is 4 and has the role controller, but is not among the voters"));
+    let as_broker = [("process.roles", "broker"), ("listeners", "PLAINTEXT://:9092")];
+    assert!(refused_of_three("3", &as_broker).contains("names this node (3), which does not have the role controller"));
+    assert!(refused_of_three("3", &[("listeners", "PLAINTEXT://:9092")]).contains("the other voters cannot reach this node"));
+    assert!(refused(&[("controller.quorum.voters", "1@a:1,1@b:1")]).contains("each ID once"));
+    assert!(refused(&[("process.roles", "broker")]).contains("has to be told who the controllers are"));
+    assert!(refused(&[("broker.heartbeat.interval.ms", "2000")]).contains("must be at most half of broker.session.timeout.ms=3000"));
 }
 
 #[test]

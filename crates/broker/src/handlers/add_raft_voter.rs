@@ -1,4 +1,4 @@
-//! AddRaftVoter: a controller that runs is given a vote, once it has caught up. Only the leader of the quorum does so.
+//! AddRaftVoter: a controller that runs is given a vote, once it has caught up. The leader of the quorum does so; other nodes pass it on.
 //!
 //! Voters are known by their numbers, as in a static list; the id of a voter's directory is not kept.
 
@@ -14,21 +14,27 @@ use crate::dispatch::RequestContext;
 use crate::handlers::voter_change;
 use crate::state::BrokerState;
 
-pub(crate) async fn handle(broker: &Arc<BrokerState>, _ctx: &RequestContext, request: AddRaftVoterRequest) -> AddRaftVoterResponse {
-    let response = decide(broker, request).await;
+pub(crate) async fn handle(broker: &Arc<BrokerState>, ctx: &RequestContext, request: AddRaftVoterRequest) -> AddRaftVoterResponse {
+    let mut response = decide(broker, request.clone()).await;
+    if response.error_code == ErrorCode::NotController.code() {
+        let timeout = controller::timeout(request.timeout_ms);
+        let passed_on = voter_change::pass_on(broker, &request, ctx.api_version, timeout).await;
+        response = passed_on.unwrap_or_else(refused);
+    }
     broker.metrics.errors(ApiKey::AddRaftVoter, [response.error_code]);
     response
 }
 
 /// On the leader; any other node answers that it is none.
 pub(crate) async fn decide(broker: &Arc<BrokerState>, request: AddRaftVoterRequest) -> AddRaftVoterResponse {
-    match add(broker, request).await {
-        Ok(()) => AddRaftVoterResponse::default(),
-        Err(refusal) => AddRaftVoterResponse {
-            error_code: refusal.code.code(),
-            error_message: Some(refusal.message),
-            ..AddRaftVoterResponse::default()
-        },
+    add(broker, request).await.map_or_else(refused, |()| AddRaftVoterResponse::default())
+}
+
+fn refused(refusal: Refusal) -> AddRaftVoterResponse {
+    AddRaftVoterResponse {
+        error_code: refusal.code.code(),
+        error_message: Some(refusal.message),
+        ..AddRaftVoterResponse::default()
     }
 }
 

@@ -1,18 +1,18 @@
-//! ApiVersions: what this broker serves, derived from the dispatch table.
+//! ApiVersions: what a listener serves, derived from its dispatch table.
 
 use std::sync::Arc;
 
 use dohle_protocol::messages::api_versions::{ApiVersion, ApiVersionsRequest, ApiVersionsResponse};
 use dohle_protocol::{ApiKey, ErrorCode};
 
-use crate::dispatch::{APIS, RequestContext};
+use crate::dispatch::{self, RequestContext};
 use crate::state::BrokerState;
 
 pub(crate) async fn handle(broker: &Arc<BrokerState>, ctx: &RequestContext, request: ApiVersionsRequest) -> ApiVersionsResponse {
     let error = match () {
         () if !request.has_valid_client(ctx.api_version) => ErrorCode::InvalidRequest,
         () if request.cluster_id.is_some() != (request.node_id >= 0) => ErrorCode::InvalidRequest,
-        () if request.cluster_id.as_ref().is_some_and(|id| *id != *broker.cluster_id) => ErrorCode::RebootstrapRequired,
+        () if request.cluster_id.as_ref().is_some_and(|id| *id != broker.cluster_id()) => ErrorCode::RebootstrapRequired,
         () if request.node_id >= 0 && request.node_id != broker.config.node_id => ErrorCode::RebootstrapRequired,
         () => ErrorCode::None,
     };
@@ -22,7 +22,8 @@ pub(crate) async fn handle(broker: &Arc<BrokerState>, ctx: &RequestContext, requ
             ..ApiVersionsResponse::default()
         };
     }
-    let mut api_keys: Vec<ApiVersion> = APIS.iter().map(|api| served(api.key)).collect();
+    let public = dispatch::served_by(&ctx.connection.listener).iter().filter(|api| !api.key.is_private());
+    let mut api_keys: Vec<ApiVersion> = public.map(|api| served(api.key)).collect();
     api_keys.sort_by_key(|api| api.api_key);
     ApiVersionsResponse {
         api_keys,

@@ -8,15 +8,21 @@ use dohle_protocol::messages::describe_cluster::{DescribeClusterBroker, Describe
 use crate::cluster::endpoints;
 use crate::dispatch::RequestContext;
 use crate::handlers::authorized_operations;
+use crate::handlers::describe_quorum::address_of;
 use crate::state::BrokerState;
 
 const BROKERS: i8 = 1;
 const CONTROLLERS: i8 = 2;
 
 pub(crate) async fn handle(broker: &Arc<BrokerState>, ctx: &RequestContext, request: DescribeClusterRequest) -> DescribeClusterResponse {
+    let is_controller = ctx.connection.listener.is_controller;
     let (error, message) = match request.endpoint_type {
-        BROKERS => (ErrorCode::None, None),
-        // Kafka answers so too on a listener for clients.
+        BROKERS if !is_controller => (ErrorCode::None, None),
+        CONTROLLERS if is_controller => return controllers(broker, ctx, &request),
+        BROKERS => (
+            ErrorCode::MismatchedEndpointType,
+            Some("brokers are described by a listener for clients".to_string()),
+        ),
         CONTROLLERS => (
             ErrorCode::MismatchedEndpointType,
             Some("controllers are described by a listener of the controller".to_string()),
@@ -51,9 +57,32 @@ pub(crate) async fn handle(broker: &Arc<BrokerState>, ctx: &RequestContext, requ
     });
     DescribeClusterResponse {
         endpoint_type: request.endpoint_type,
-        cluster_id: broker.cluster_id.to_string(),
+        cluster_id: broker.cluster_id(),
         controller_id: broker.config.node_id,
         brokers: brokers.collect(),
+        cluster_authorized_operations: authorized_operations::cluster(request.include_cluster_authorized_operations),
+        ..DescribeClusterResponse::default()
+    }
+}
+
+/// The voters of the metadata quorum, by the listeners through which they reach each other.
+fn controllers(broker: &BrokerState, ctx: &RequestContext, request: &DescribeClusterRequest) -> DescribeClusterResponse {
+    let status = broker.quorum.status();
+    let voters = status.voters.iter().map(|voter| {
+        // One that votes alone may not have been told its own address.
+        let endpoint = address_of(voter).unwrap_or_else(|| endpoints::dialled(&ctx.connection));
+        DescribeClusterBroker {
+            broker_id: voter.node_id as i32,
+            host: endpoint.host,
+            port: endpoint.port.into(),
+            ..DescribeClusterBroker::default()
+        }
+    });
+    DescribeClusterResponse {
+        endpoint_type: CONTROLLERS,
+        cluster_id: broker.cluster_id(),
+        controller_id: status.leader.map_or(-1, |leader| leader as i32),
+        brokers: voters.collect(),
         cluster_authorized_operations: authorized_operations::cluster(request.include_cluster_authorized_operations),
         ..DescribeClusterResponse::default()
     }

@@ -1,15 +1,46 @@
 //! DescribeQuorum: who votes on the metadata, who leads, and how far each has come.
 
-use crate::dispatch::RequestContext;
-use crate::state::BrokerState;
-use dohle_protocol::ErrorCode;
-use dohle_protocol::messages::describe_quorum::{
-    DescribeQuorumRequest, DescribeQuorumResponse, Node, PartitionData, ReplicaState, RequestTopicData, TopicData,
-};
-use dohle_quorum::{METADATA_TOPIC, QuorumStatus};
 use std::sync::Arc;
 
+use dohle_metadata::controller::Refusal;
+use dohle_protocol::messages::describe_quorum::{
+    DescribeQuorumRequest, DescribeQuorumResponse, Listener, Node, PartitionData, ReplicaState, RequestTopicData, TopicData,
+};
+use dohle_protocol::{ApiKey, ErrorCode};
+use dohle_quorum::{METADATA_TOPIC, QuorumStatus, ReplicaStatus};
+
+use crate::cluster::{controller, forwarding};
+use crate::config::Endpoint;
+use crate::dispatch::RequestContext;
+use crate::limits::CONTROLLER_TIMEOUT_MIN;
+use crate::state::BrokerState;
+
 pub(crate) async fn handle(broker: &Arc<BrokerState>, ctx: &RequestContext, request: DescribeQuorumRequest) -> DescribeQuorumResponse {
+    let mut response = match ask_leader(broker, &request).await {
+        Some(response) => response,
+        None => describe(broker, request),
+    };
+    if ctx.api_version < 2 {
+        response.nodes.clear();
+    }
+    response
+}
+
+/// Only the leader knows how far the others have come. `None` if that is this node, or cannot be asked.
+async fn ask_leader(broker: &BrokerState, request: &DescribeQuorumRequest) -> Option<DescribeQuorumResponse> {
+    controller::other_leader(broker)?;
+    let (key, version) = (ApiKey::DescribeQuorum, *ApiKey::DescribeQuorum.valid_versions().end());
+    let asked = async {
+        let body = forwarding::encode_message(request, version)?;
+        let body = controller::forward(broker, key, version, body, CONTROLLER_TIMEOUT_MIN).await?;
+        forwarding::decode_message(version, body)
+    };
+    let asked: Result<DescribeQuorumResponse, Refusal> = asked.await;
+    asked.inspect_err(|refusal| tracing::debug!("the leader of the quorum does not describe it: {refusal}")).ok()
+}
+
+/// What this node knows, in the newest version.
+pub(crate) fn describe(broker: &BrokerState, request: DescribeQuorumRequest) -> DescribeQuorumResponse {
     let status = broker.quorum.status();
     if !is_about_the_metadata(&request.topics) {
         let topics = request.topics.into_iter().map(unknown).collect();
@@ -19,26 +50,36 @@ pub(crate) async fn handle(broker: &Arc<BrokerState>, ctx: &RequestContext, requ
             ..DescribeQuorumResponse::default()
         };
     }
+    let listener_name = broker.config.listeners.controllers.first().map_or("CONTROLLER", |listener| &*listener.name);
+    let nodes = status.voters.iter().map(|voter| {
+        let listener = address_of(voter).map(|endpoint| Listener {
+            name: listener_name.to_owned(),
+            host: endpoint.host,
+            port: endpoint.port,
+            ..Listener::default()
+        });
+        Node {
+            node_id: voter.node_id as i32,
+            listeners: listener.into_iter().collect(),
+            ..Node::default()
+        }
+    });
     DescribeQuorumResponse {
         // As in Kafka, whose schema has no default of null here.
         error_message: Some(String::new()),
+        nodes: nodes.collect(),
         topics: vec![TopicData {
             topic_name: METADATA_TOPIC.to_string(),
             partitions: vec![partition(&status)],
             ..TopicData::default()
         }],
-        // While there is one voter its listener is not open, hence there are no addresses to tell.
-        nodes: status
-            .voters
-            .iter()
-            .filter(|_| ctx.api_version >= 2)
-            .map(|voter| Node {
-                node_id: voter.node_id as i32,
-                ..Node::default()
-            })
-            .collect(),
         ..DescribeQuorumResponse::default()
     }
+}
+
+/// Where the other voters reach this one; `None` for one that has no listener because it votes alone.
+pub(super) fn address_of(voter: &ReplicaStatus) -> Option<Endpoint> {
+    Endpoint::parse(&voter.address)
 }
 
 fn is_about_the_metadata(topics: &[RequestTopicData]) -> bool {
@@ -46,19 +87,20 @@ fn is_about_the_metadata(topics: &[RequestTopicData]) -> bool {
 }
 
 fn partition(status: &QuorumStatus) -> PartitionData {
-    let voters = status.voters.iter().map(|voter| ReplicaState {
-        replica_id: voter.node_id as i32,
-        log_end_offset: voter.log_end_offset.0,
-        last_fetch_timestamp: voter.last_fetch_ms,
-        last_caught_up_timestamp: voter.last_caught_up_ms,
+    let replica = |replica: &ReplicaStatus| ReplicaState {
+        replica_id: replica.node_id as i32,
+        log_end_offset: replica.log_end_offset.0,
+        last_fetch_timestamp: replica.last_fetch_ms,
+        last_caught_up_timestamp: replica.last_caught_up_ms,
         ..ReplicaState::default()
-    });
+    };
     PartitionData {
         error_message: Some(String::new()),
         leader_id: status.leader.map_or(-1, |leader| leader as i32),
         leader_epoch: status.leader_epoch.0,
         high_watermark: status.high_watermark.0,
-        current_voters: voters.collect(),
+        current_voters: status.voters.iter().map(replica).collect(),
+        observers: status.observers.iter().map(replica).collect(),
         ..PartitionData::default()
     }
 }

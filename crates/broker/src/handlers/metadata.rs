@@ -58,7 +58,7 @@ pub(crate) async fn handle(broker: &Arc<BrokerState>, ctx: &RequestContext, requ
     broker.metrics.errors(ApiKey::Metadata, topics.iter().map(|topic| topic.error_code));
     MetadataResponse {
         brokers: view.brokers(),
-        cluster_id: Some(broker.cluster_id.to_string()),
+        cluster_id: image.cluster_id().map(str::to_owned),
         controller_id: broker.config.node_id,
         topics,
         cluster_authorized_operations: authorized_operations::cluster(request.include_cluster_authorized_operations),

@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use dohle_metadata::controller::Refusal;
-use dohle_protocol::ErrorCode;
+use dohle_protocol::{ErrorCode, Request};
 use dohle_quorum::{NodeId, VoterChangeError};
 
+use crate::cluster::{controller, forwarding};
 use crate::state::BrokerState;
 
 /// The number of the voter, if the request is meant for this cluster.
 pub(super) fn check(broker: &BrokerState, cluster_id: Option<&str>, voter_id: i32) -> Result<NodeId, Refusal> {
-    let ours = &*broker.cluster_id;
-    if let Some(other) = cluster_id.filter(|id| *id != ours) {
+    let ours = broker.cluster_id();
+    if let Some(other) = cluster_id.filter(|id| **id != *ours) {
         let message = format!("The request is meant for the cluster {other}, this is {ours}.");
         return Err(Refusal::new(ErrorCode::InconsistentClusterId, message));
     }
@@ -37,6 +38,13 @@ pub(super) async fn carry_out(
             "The voters were not changed in time; they may still be.",
         )),
     }
+}
+
+/// Has the leader of the quorum answer, which is another node.
+pub(super) async fn pass_on<R: Request>(broker: &BrokerState, request: &R, version: i16, timeout: Duration) -> Result<R::Response, Refusal> {
+    let body = forwarding::encode_message(request, version)?;
+    let answer = controller::forward(broker, R::KEY, version, body, timeout).await?;
+    forwarding::decode_message(version, answer)
 }
 
 fn code_of(error: &VoterChangeError) -> ErrorCode {

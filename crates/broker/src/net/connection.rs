@@ -12,9 +12,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use dohle_protocol::ApiKey;
-use dohle_protocol::frame::FrameError;
+use dohle_protocol::frame::{FrameError, LENGTH_BYTES};
 use tokio::net::TcpStream;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
@@ -92,7 +92,13 @@ pub(crate) async fn serve(broker: Arc<BrokerState>, stream: TcpStream, info: Arc
     let idle_max = settings.connection_idle_max;
     let request_bytes_max = i32::try_from(settings.request_bytes_max).unwrap_or(i32::MAX);
     drop(settings);
-    let reader = RequestReader::new(request_bytes_max, Arc::clone(&broker.request_budget));
+    let budget = if info.listener.is_controller {
+        // However much clients send, the nodes hear each other.
+        Arc::new(Semaphore::new(limits::CONTROLLER_CONNECTION_BYTES.max(request_bytes_max as usize + LENGTH_BYTES)))
+    } else {
+        Arc::clone(&broker.request_budget)
+    };
+    let reader = RequestReader::new(request_bytes_max, budget);
     let now = Instant::now();
     let mut connection = Connection {
         info: Arc::clone(&info),
@@ -256,7 +262,9 @@ impl Connection {
         if !self.is_shutting_down && self.shutdown.as_mut().poll(cx).is_ready() {
             self.is_shutting_down = true;
             self.ending.get_or_insert(Ended::Shutdown);
-            let is_long_poll = |request: &InFlight| request.api == ApiKey::Fetch && matches!(request.state, State::Working(_));
+            // Another member of the quorum may wait for news that this one will not have.
+            let may_wait = |api| matches!(api, ApiKey::Fetch | ApiKey::PeerRpc);
+            let is_long_poll = |request: &InFlight| may_wait(request.api) && matches!(request.state, State::Working(_));
             if let Some(first) = self.in_flight.iter().position(is_long_poll) {
                 self.in_flight.truncate(first);
             }

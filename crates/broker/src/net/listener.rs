@@ -4,12 +4,14 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::config::Listener;
+use crate::cluster::active_controller;
+use crate::config::{Endpoint, Listener};
 use crate::dispatch::ConnectionInfo;
 use crate::limits;
 use crate::metrics::Metrics;
@@ -57,6 +59,22 @@ impl BoundListener {
             listener: Arc::new(listener.clone()),
             sockets,
         })
+    }
+
+    /// What other nodes are told to connect to: what is advertised, or where this machine listens.
+    pub(crate) fn reachable(&self) -> Endpoint {
+        if let Some(advertised) = &self.listener.advertised {
+            return advertised.clone();
+        }
+        let bind = &self.listener.bind;
+        let is_any = bind.host.is_empty() || bind.is_meta_address();
+        let host = if is_any {
+            rustix::system::uname().nodename().to_string_lossy().into_owned()
+        } else {
+            bind.host.clone()
+        };
+        let port = self.addresses().first().map_or(bind.port, SocketAddr::port);
+        Endpoint { host, port }
     }
 
     pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
@@ -117,10 +135,12 @@ impl Acceptor {
 
     fn accept(&self, stream: TcpStream, peer_addr: SocketAddr) {
         let settings = self.broker.settings.load();
-        let counted = self
-            .broker
-            .connections
-            .open(peer_addr.ip(), settings.connections_max, settings.connections_per_ip_max);
+        // However many clients there are, the nodes hear each other.
+        let (all_max, per_ip_max) = match self.listener.is_controller {
+            true => (usize::MAX, usize::MAX),
+            false => (settings.connections_max, settings.connections_per_ip_max),
+        };
+        let counted = self.broker.connections.open(peer_addr.ip(), all_max, per_ip_max);
         let counted = match counted {
             Ok(counted) => counted,
             Err(reason) => return tracing::warn!(peer = %peer_addr, listener = %self.listener.name, "connection refused: {reason}"),
@@ -133,16 +153,22 @@ impl Acceptor {
             listener: Arc::clone(&self.listener),
             local_addr,
             peer_addr,
+            heard_of: Mutex::default(),
         });
-        let served = connection::serve(Arc::clone(&self.broker), stream, info, self.stop.clone());
+        let served = connection::serve(Arc::clone(&self.broker), stream, Arc::clone(&info), self.stop.clone());
         let open = OpenConnection {
             _counted: counted,
             metrics: Arc::clone(&self.broker.metrics),
         };
         open.metrics.connection_opened();
+        let (broker, stop) = (Arc::clone(&self.broker), self.stop.clone());
         self.connections.spawn(async move {
             let _open = open;
             served.await;
+            let heard_of = info.heard_of.lock().take();
+            if let Some((id, epoch)) = heard_of {
+                stop.run_until_cancelled(active_controller::connection_closed(&broker, id, epoch)).await;
+            }
         });
     }
 }
