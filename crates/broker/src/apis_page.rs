@@ -1,6 +1,7 @@
 //! The page `docs/apis.md`, written from the dispatch table.
 
-use crate::dispatch::APIS;
+use crate::dispatch::{APIS, CONTROLLER_APIS};
+use dohle_protocol::ApiKey;
 use std::fmt::Write;
 
 const HEAD: &str = "\
@@ -15,6 +16,11 @@ that compare ranges before they produce expect that (KAFKA-18659); versions 0 to
 |---|---|---|
 ";
 
+const OF_CONTROLLERS: &str = "
+## On listeners of the controller
+
+For other nodes, and for tools with `--bootstrap-controller`, in the same versions: ";
+
 fn render() -> String {
     let mut keys: Vec<_> = APIS.iter().map(|api| api.key).collect();
     keys.sort();
@@ -23,7 +29,11 @@ fn render() -> String {
         let versions = key.valid_versions();
         writeln!(page, "| {} | {key} | {} to {} |", key.code(), versions.start(), versions.end()).expect("a string takes any text");
     }
-    page
+    let public = CONTROLLER_APIS.iter().map(|api| api.key).filter(|key| !key.is_private());
+    let mut keys: Vec<_> = public.collect();
+    keys.sort();
+    let names: Vec<&str> = keys.into_iter().map(ApiKey::name).collect();
+    page + OF_CONTROLLERS + &names.join(", ") + ".\n"
 }
 
 #[test]

@@ -15,10 +15,6 @@ impl<T> Late<T> {
     pub(crate) fn set(&self, value: T) {
         assert!(self.0.set(value).is_ok(), "the value is set once");
     }
-
-    pub(crate) fn get(&self) -> Option<&T> {
-        self.0.get()
-    }
 }
 
 impl<T> Deref for Late<T> {

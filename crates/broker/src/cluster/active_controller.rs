@@ -29,10 +29,10 @@ async fn lead_and_wait(broker: &Arc<BrokerState>) {
             return;
         }
         let mut until = broker.quorum.watch_leader();
-        let deposed = until.wait_for(|leader| !leads(leader));
+        let deposed = async { until.wait_for(|leader| !leads(leader)).await.is_ok() };
         tokio::select! {
             () = lead(broker) => return,
-            deposed = deposed => if deposed.is_err() { return },
+            is_deposed = deposed => if !is_deposed { return },
         }
     }
 }

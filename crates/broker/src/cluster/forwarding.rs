@@ -5,11 +5,11 @@ use dohle_metadata::controller::brokers::{self, BrokerState};
 use dohle_metadata::controller::producer_ids::ProducerIdBlock;
 use dohle_metadata::controller::{ControllerReply, ControllerRequest, Refusal};
 use dohle_protocol::id::ProducerId;
-use dohle_protocol::messages::allocate_producer_ids::{AllocateProducerIdsRequest, AllocateProducerIdsResponse};
-use dohle_protocol::messages::broker_heartbeat::{BrokerHeartbeatRequest, BrokerHeartbeatResponse};
-use dohle_protocol::messages::broker_registration::{BrokerRegistrationRequest, BrokerRegistrationResponse};
+use dohle_protocol::messages::allocate_producer_ids::AllocateProducerIdsResponse;
+use dohle_protocol::messages::broker_heartbeat::BrokerHeartbeatResponse;
+use dohle_protocol::messages::broker_registration::BrokerRegistrationResponse;
 use dohle_protocol::messages::delete_topics::{DeleteTopicState, DeleteTopicsRequest};
-use dohle_protocol::messages::unregister_broker::{UnregisterBrokerRequest, UnregisterBrokerResponse};
+use dohle_protocol::messages::unregister_broker::UnregisterBrokerResponse;
 use dohle_protocol::messages::update_features::UpdateFeaturesRequest;
 use dohle_protocol::messages::{
     alter_configs, alter_partition, alter_partition_reassignments, create_partitions, create_topics, elect_leaders,

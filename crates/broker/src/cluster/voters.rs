@@ -1,12 +1,13 @@
 //! Who votes on the metadata, as far as this node is told when the quorum is formed, and who of them is missing when nothing can be decided.
 
 use std::fmt::Write;
+use std::net::UdpSocket;
 use std::sync::Arc;
 
 use dohle_quorum::Role;
 use dohle_storage::{Disk, initial_controllers};
 
-use crate::config::{Endpoint, NodeConfig, Voters, parse_voters};
+use crate::config::{Endpoint, Listener, NodeConfig, Voters, parse_voters};
 use crate::limits;
 use crate::net::listener::BoundListener;
 use crate::state::BrokerState;
@@ -33,13 +34,11 @@ impl Voting {
             let role = Role::Observer;
             return Ok(Voting { role, voters, bootstrap });
         }
-        let voters = match voters.is_empty() {
-            false => voters,
-            true => match formatted(config, disk)? {
-                Some(voters) => voters,
-                None if is_told_of_others(config) => Voters::new(),
-                None => Voters::from([(config.quorum_id(), own_address(config, controllers))]),
-            },
+        let told = if voters.is_empty() { formatted(config, disk)? } else { Some(voters) };
+        let voters = match told {
+            Some(voters) => voters,
+            None if is_told_of_others(config) => Voters::new(),
+            None => Voters::from([(config.quorum_id(), own_address(config, controllers))]),
         };
         let role = Role::Voter;
         Ok(Voting { role, voters, bootstrap })
@@ -72,15 +71,24 @@ fn formatted(config: &NodeConfig, disk: &dyn Disk) -> Result<Option<Voters>, Vot
 
 /// Whether the servers to ask are others than this node.
 fn is_told_of_others(config: &NodeConfig) -> bool {
-    let own_ports = || {
-        let listeners = config.listeners.controllers.iter();
-        listeners.flat_map(|listener| [Some(listener.bind.port), listener.advertised.as_ref().map(|endpoint| endpoint.port)])
-    };
+    let controllers = &config.listeners.controllers;
     match config.quorum.bootstrap.as_slice() {
         [] => false,
-        [only] => !config.listeners.controllers.is_empty() && !own_ports().any(|port| port == Some(only.port)),
+        [only] => {
+            let is_own_port = |listener: &Listener| {
+                let advertised = listener.advertised.as_ref();
+                listener.bind.port == only.port || advertised.is_some_and(|endpoint| endpoint.port == only.port)
+            };
+            !controllers.is_empty() && !(controllers.iter().any(is_own_port) && is_of_this_machine(only))
+        }
         _ => true,
     }
+}
+
+/// Only an address of this machine can be bound.
+fn is_of_this_machine(endpoint: &Endpoint) -> bool {
+    let addresses = endpoint.socket_addresses().unwrap_or_default();
+    addresses.iter().any(|address| UdpSocket::bind((address.ip(), 0)).is_ok())
 }
 
 /// Where other nodes reach the controller of this one; empty if they cannot.

@@ -1,6 +1,10 @@
 //! What arrives is what was sent, in whatever version it travels.
 
+use dohle_protocol::messages::allocate_producer_ids::AllocateProducerIdsRequest;
+use dohle_protocol::messages::broker_heartbeat::BrokerHeartbeatRequest;
+use dohle_protocol::messages::broker_registration::BrokerRegistrationRequest;
 use dohle_protocol::messages::delete_topics::DeleteTopicsResponse;
+use dohle_protocol::messages::unregister_broker::UnregisterBrokerRequest;
 use dohle_protocol::messages::update_features::{FeatureUpdateKey, UpdatableFeatureResult, UpdateFeaturesResponse};
 
 use super::*;
