@@ -68,7 +68,7 @@ impl<R: Runtime> Puller<R> {
             let (target, address) = self.target();
             match self.pull(target, &address).await {
                 Ok(reply) => {
-                    if let Err(error) = self.take(reply).await {
+                    if let Err(error) = self.take(reply, &address).await {
                         tracing::error!("the metadata from node {target} cannot be applied: {error}");
                         self.pulled.state.lock().failure = Some(error.to_string());
                         return;
@@ -111,7 +111,8 @@ impl<R: Runtime> Puller<R> {
         self.caller.call::<R, Pull>(target, address, &pull, timeout).await
     }
 
-    async fn take(&mut self, reply: PullReply) -> std::io::Result<()> {
+    /// `asked` is where the reply comes from.
+    async fn take(&mut self, reply: PullReply, asked: &str) -> std::io::Result<()> {
         let invalid = |error| std::io::Error::other(damaged(error));
         if let Some(chunk) = reply.chunk {
             // Parts that do not fit together: the next request asks for the first one.
@@ -148,7 +149,8 @@ impl<R: Runtime> Puller<R> {
         }
         let leader = u64::try_from(reply.leader).ok().map(|node_id| Leader {
             node_id,
-            address: reply.leader_address,
+            // A voter that was formed alone may not know where it is; it is then the one that answers.
+            address: if reply.leader_address.is_empty() { asked.to_owned() } else { reply.leader_address },
         });
         self.pulled.leader.send_if_modified(|known| {
             let is_news = *known != leader;
