@@ -35,7 +35,10 @@ use crate::net::listener::{BoundListener, ListenError};
 use crate::replica::cell::CellServices;
 use crate::replica::cleaner;
 use crate::replica::cleaner_queue::CleanerQueue;
+use crate::replica::fetcher;
+use crate::replica::followed::Followed;
 use crate::replica::housekeeping;
+use crate::replica::isr_proposals::{self, IsrProposals};
 use crate::replica::log_directory::LogDirectory;
 use crate::replica::schedule::Schedule;
 use crate::replica::table::ReplicaTable;
@@ -162,6 +165,8 @@ impl Broker {
             self.background.spawn(|stop| active_controller::run(Arc::clone(state), stop));
         }
         if is_broker {
+            self.background.spawn(|stop| fetcher::run(Arc::clone(state), stop));
+            self.background.spawn(|stop| isr_proposals::run(Arc::clone(state), stop));
             membership::unfence(state).await?;
         }
         Ok(())
@@ -291,6 +296,8 @@ fn assemble(config: NodeConfig, quorum: Quorum, peers: NodeLinks, clients: &[Bou
         me,
         schedule: Schedule::default(),
         cleaner: CleanerQueue::default(),
+        followed: Followed::default(),
+        isr_proposals: IsrProposals::default(),
         metrics: Arc::clone(&metrics),
         tail_budget: Arc::default(),
         checkpoint_interval: settings.checkpoint_interval,

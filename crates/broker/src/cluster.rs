@@ -4,6 +4,7 @@ pub(crate) mod active_controller;
 pub(crate) mod assignments;
 pub(crate) mod auto_create;
 pub(crate) mod controller;
+pub(crate) mod elsewhere;
 pub(crate) mod endpoints;
 pub(crate) mod forwarding;
 pub(crate) mod identity;

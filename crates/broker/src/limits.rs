@@ -157,3 +157,31 @@ pub(crate) const DIAL_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Preferred replicas are made leaders again after this time at the latest, whatever is configured.
 pub(crate) const LEADER_BALANCE_INTERVAL_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Records of one partition in one answer to this broker as a follower; a single larger batch excepted.
+pub(crate) const REPLICA_FETCH_PARTITION_BYTES_MAX: i32 = 1 << 20;
+
+/// Records in one answer to this broker as a follower.
+pub(crate) const REPLICA_FETCH_BYTES_MAX: i32 = 10 << 20;
+
+/// A leader that has nothing new answers a follower after this time.
+pub(crate) const REPLICA_FETCH_WAIT_MAX: Duration = Duration::from_millis(500);
+
+/// After an error a follower asks again after this time.
+pub(crate) const REPLICA_FETCH_PAUSE: Duration = Duration::from_millis(100);
+
+/// A follower waits this long for a sync before it asks about other partitions without those that are being synced.
+pub(crate) const REPLICA_SYNC_WAIT_MAX: Duration = Duration::from_secs(1);
+
+/// A leader that is not reached, or does not answer, within these times is given up for the moment.
+pub(crate) const REPLICA_CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+pub(crate) const REPLICA_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How often leaders look whether their followers lag.
+pub(crate) const REPLICA_TICK: Duration = Duration::from_millis(500);
+
+/// A proposal of replicas in sync is sent again if there is no answer within this time.
+pub(crate) const ISR_PROPOSAL_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How often it is looked whether the followers have deleted what a client had deleted.
+pub(crate) const LOW_WATERMARK_LOOK: Duration = Duration::from_millis(50);

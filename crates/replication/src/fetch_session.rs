@@ -27,6 +27,8 @@ pub struct FetchPartition {
     pub partition_max_bytes: i32,
     pub current_leader_epoch: i32,
     pub last_fetched_epoch: i32,
+    /// Where the log of a follower begins; -1 for consumers.
+    pub log_start_offset: i64,
 }
 
 #[derive(Debug)]

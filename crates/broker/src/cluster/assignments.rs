@@ -17,7 +17,7 @@ use crate::config::NodeConfig;
 use crate::config::settings::Settings;
 use crate::limits::FLUSH_INTERVAL_MAX;
 use crate::replica::table::TopicAssignment;
-use crate::replica::topic_settings::{FlushPolicy, TopicSettings};
+use crate::replica::topic_settings::{FlushPolicy, ReplicationSettings, TopicSettings};
 
 /// Translates one version of the metadata.
 pub(crate) struct Assignments<'a> {
@@ -25,6 +25,7 @@ pub(crate) struct Assignments<'a> {
     me: BrokerId,
     view: BrokerView<'a>,
     producer_id_expiration_ms: i64,
+    replica_lag_time_ms_max: i64,
     /// Of all topics that have no configuration of their own.
     default_settings: OnceCell<TopicSettings>,
 }
@@ -38,6 +39,7 @@ impl<'a> Assignments<'a> {
             me,
             view: BrokerView::of(image, me, config.values.as_map()),
             producer_id_expiration_ms: i64::try_from(expiration.as_millis()).unwrap_or(i64::MAX),
+            replica_lag_time_ms_max: config.values.number("replica.lag.time.max.ms"),
             default_settings: OnceCell::new(),
         }
     }
@@ -94,7 +96,18 @@ impl<'a> Assignments<'a> {
         let config = TopicConfig::resolve(overrides, self.view);
         TopicSettings {
             log: Arc::new(self.log_config(&config)),
-            flush: flush_policy(&config),
+            replication: self.replication(&config, overrides),
+        }
+    }
+
+    fn replication(&self, config: &TopicConfig, overrides: &BTreeMap<String, String>) -> ReplicationSettings {
+        let flush = flush_policy(config);
+        let is_asked_for = overrides.contains_key("flush.policy") || self.view.get("log.flush.policy").is_some();
+        ReplicationSettings {
+            flush_alone: flush,
+            flush_replicated: if is_asked_for { flush } else { FlushPolicy::Os },
+            min_insync_replicas: usize::try_from(config.min_insync_replicas).unwrap_or(1),
+            replica_lag_time_ms_max: self.replica_lag_time_ms_max,
         }
     }
 

@@ -97,19 +97,31 @@ fn carry_out(broker: &BrokerState, change: &MetadataChange) {
     }
 }
 
-/// Partitions of a topic that was there before: some are new, others have changed.
+/// Partitions of a topic that was there before: some are new, at all or on this broker, others have changed or have left it.
 fn change_partitions(broker: &BrokerState, image: &ClusterImage, assignments: &Assignments<'_>, partitions: &[PartitionDelta]) {
     let Some(topic) = image.topic_by_id(partitions[0].topic_id) else {
         return;
     };
-    let (added, changed): (Vec<&PartitionDelta>, Vec<&PartitionDelta>) =
-        partitions.iter().partition(|partition| partition.before.is_none());
+    let me = broker.services.me;
+    let (mut added, mut changed, mut removed) = (Vec::new(), Vec::new(), Vec::new());
+    for partition in partitions {
+        let was_here = partition.before.as_ref().is_some_and(|before| before.replicas.contains(&me));
+        match (was_here, partition.now.replicas.contains(&me)) {
+            (false, true) => added.push(partition),
+            (true, true) => changed.push(partition),
+            (true, false) => removed.push(partition.index),
+            (false, false) => {}
+        }
+    }
     let of = |partitions: &[&PartitionDelta]| {
         assignments.of_partitions(topic, partitions.iter().map(|partition| (partition.index, &partition.now)))
     };
     for partition in changed.iter().filter(|partition| partition.may_have_lost_records()) {
         let (name, index) = (&partition.topic, partition.index);
         tracing::warn!("{name}-{index}: acknowledged records may be missing: no replica is left that holds all of them for sure");
+    }
+    if !removed.is_empty() {
+        broker.replicas.remove_partitions(topic.id, &removed);
     }
     if !added.is_empty() {
         broker.replicas.add(&of(&added));

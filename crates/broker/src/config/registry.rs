@@ -328,6 +328,18 @@ pub(crate) const BROKER_KEYS: &[ConfigKey] = &[
         "Most bytes of requests held in memory at one time by all connections; -1 is 256 MiB.",
     ),
     key(
+        "replica.lag.time.max.ms",
+        ConfigKind::long_from(1),
+        Some("30000"),
+        "A follower that has not had everything for this long is not in sync any more.",
+    ),
+    key(
+        "replica.selector.class",
+        Text,
+        None,
+        "org.apache.kafka.common.replica.RackAwareReplicaSelector sends consumers that say in which rack they are to a replica in sync there.",
+    ),
+    key(
         "rest.access.control.allow.origin",
         List,
         None,

@@ -31,6 +31,10 @@ impl ParkedReplies {
 /// What clients of a coordinator are told when its log fails. They look for the coordinator again.
 fn as_coordinator_error(error: ErrorCode) -> ErrorCode {
     match error {
+        // This is the coordinator, and will be able to decide again.
+        ErrorCode::NotEnoughReplicas | ErrorCode::NotEnoughReplicasAfterAppend | ErrorCode::RequestTimedOut => {
+            ErrorCode::CoordinatorNotAvailable
+        }
         ErrorCode::MessageTooLarge | ErrorCode::RecordListTooLarge => ErrorCode::InvalidCommitOffsetSize,
         _ => ErrorCode::NotCoordinator,
     }

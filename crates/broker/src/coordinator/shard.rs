@@ -326,7 +326,8 @@ impl Shard {
             let ticket = || if is_last { replies.take() } else { None }.unwrap_or_default().into();
             match self.cell.append(batch, context, ticket) {
                 Ok((info, _)) => active.appended = info.last_offset + 1,
-                Err(ProduceError::Refused(error)) => return Err((error, false)),
+                // Nothing is appended while too few replicas are in sync, and the log is as it was.
+                Err(ProduceError::Refused(error)) => return Err((error, number == 0 && error == ErrorCode::NotEnoughReplicas)),
                 Err(ProduceError::Log(error)) => {
                     let is_intact = number == 0 && !error.is_disk_failure() && !matches!(error, AppendError::Torn);
                     return Err((error.error_code(), is_intact));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dohle_protocol::id::TopicId;
+use dohle_protocol::id::{BrokerId, TopicId};
 use dohle_protocol::messages::fetch::{FetchRequest, FetchResponse, FetchableTopicResponse, LeaderIdAndEpoch, NodeEndpoint, PartitionData};
 use dohle_protocol::{ApiKey, ErrorCode};
 use dohle_replication::{FetchPartition, PartitionKey, SessionRequest, TopicRef};
@@ -14,24 +14,39 @@ use uuid::Uuid;
 use crate::clock;
 use crate::dispatch::{Answer, RequestContext};
 use crate::handlers::leader_hints::{Leader, LeaderHints};
-use crate::replica::fetch_pass::{FetchLimits, FetchPass};
+use crate::replica::fetch_pass::{Asker, FetchLimits, FetchPass, FollowingBroker};
 use crate::replica::fetch_wait::ParkedPlaces;
 use crate::replica::partition_view::Isolation;
 use crate::state::BrokerState;
 
 /// From this version on topics are named by id.
 const TOPIC_IDS_FROM: i16 = 13;
+/// From this version on consumers may read from followers (KIP-392).
+const FOLLOWERS_SERVE_FROM: i16 = 11;
+/// The one value of `replica.selector.class` that sends consumers to replicas near them.
+const RACK_AWARE: &str = "org.apache.kafka.common.replica.RackAwareReplicaSelector";
 /// From this version on errors of leadership come with the right leader (KIP-951).
 const LEADER_HINTS_FROM: i16 = 16;
 
 pub(crate) async fn handle(broker: &Arc<BrokerState>, ctx: &RequestContext, request: FetchRequest) -> Answer<FetchResponse> {
     let wait_max = Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or_default());
-    let bytes_min = usize::try_from(request.min_bytes).unwrap_or_default();
+    let mut bytes_min = usize::try_from(request.min_bytes).unwrap_or_default();
+    let asker = asker(broker, &request, ctx.api_version);
+    let is_follower = matches!(asker, Asker::Follower(_));
+    if is_follower {
+        // It is woken by the first record, whatever it says.
+        bytes_min = bytes_min.min(1);
+    }
     let limits = FetchLimits {
-        isolation: Isolation::from_wire(request.isolation_level),
+        isolation: if is_follower {
+            Isolation::Everything
+        } else {
+            Isolation::from_wire(request.isolation_level)
+        },
         bytes_max: usize::try_from(request.max_bytes.min(broker.settings.load().fetch_max_bytes)).unwrap_or_default(),
-        is_follower: replica_id(&request) >= 0,
+        asker,
     };
+    let near = brokers_near(broker, &request.rack_id);
     let session = session_request(&request, ctx.api_version);
     let planned = broker.fetch_sessions.lock().begin(session, clock::now_ms());
     let plan = match planned {
@@ -46,7 +61,7 @@ pub(crate) async fn handle(broker: &Arc<BrokerState>, ctx: &RequestContext, requ
         }
     };
     let deadline = Instant::now() + wait_max;
-    let mut pass = FetchPass::new(broker, plan, limits);
+    let mut pass = FetchPass::new(broker, plan, limits, near);
     let held = loop {
         let held = reserve(broker, &mut pass);
         pass = read(pass).await;
@@ -64,6 +79,34 @@ pub(crate) async fn handle(broker: &Arc<BrokerState>, ctx: &RequestContext, requ
 
 fn replica_id(request: &FetchRequest) -> i32 {
     request.replica_id.max(request.replica_state.replica_id)
+}
+
+fn asker(broker: &BrokerState, request: &FetchRequest, version: i16) -> Asker {
+    let id = BrokerId(replica_id(request));
+    if id.0 < 0 {
+        return if version >= FOLLOWERS_SERVE_FROM {
+            Asker::Consumer
+        } else {
+            Asker::LeadersConsumer
+        };
+    }
+    let image = broker.quorum.image();
+    let active = image.broker(id).filter(|broker| broker.is_active());
+    Asker::Follower(FollowingBroker {
+        id,
+        epoch: request.replica_state.replica_epoch,
+        active_epoch: active.map(|broker| broker.epoch),
+    })
+}
+
+/// The brokers to which a consumer in this rack is to be sent.
+fn brokers_near(broker: &BrokerState, rack: &str) -> Vec<BrokerId> {
+    if rack.is_empty() || broker.config.values.optional("replica.selector.class") != Some(RACK_AWARE) {
+        return Vec::new();
+    }
+    let image = broker.quorum.image();
+    let near = image.brokers().iter().filter(|broker| broker.is_active() && broker.rack.as_deref() == Some(rack));
+    near.map(|broker| broker.id).collect()
 }
 
 fn session_request(request: &FetchRequest, version: i16) -> SessionRequest {
@@ -87,6 +130,7 @@ fn session_request(request: &FetchRequest, version: i16) -> SessionRequest {
             partition_max_bytes: partition.partition_max_bytes,
             current_leader_epoch: partition.current_leader_epoch,
             last_fetched_epoch: partition.last_fetched_epoch,
+            log_start_offset: partition.log_start_offset,
         }));
     }
     let mut forgotten = Vec::new();

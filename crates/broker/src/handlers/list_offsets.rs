@@ -9,6 +9,7 @@ use dohle_protocol::messages::list_offsets::{
 };
 use dohle_protocol::{ApiKey, ErrorCode};
 
+use crate::cluster::elsewhere;
 use crate::dispatch::RequestContext;
 use crate::replica::cell::Cell;
 use crate::replica::partition_view::{Isolation, PartitionView};
@@ -130,7 +131,8 @@ impl Lookup {
         if self.api_version < version_min {
             return Err(ErrorCode::UnsupportedVersion);
         }
-        let cell = self.broker.replicas.cell(topic, asked.partition_index)?;
+        let found = self.broker.replicas.cell(topic, asked.partition_index);
+        let cell = found.map_err(|error| elsewhere::or_by_name(&self.broker, topic, asked.partition_index, error))?;
         let view = cell.view(LeaderEpoch(asked.current_leader_epoch))?;
         let end = if self.is_consumer {
             view.upper_bound(self.isolation)

@@ -8,6 +8,7 @@ use dohle_protocol::messages::offset_for_leader_epoch::{
     EpochEndOffset, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse, OffsetForLeaderPartition, OffsetForLeaderTopicResult,
 };
 
+use crate::cluster::elsewhere;
 use crate::dispatch::RequestContext;
 use crate::state::BrokerState;
 
@@ -33,7 +34,8 @@ pub(crate) async fn handle(
 
 fn end_of_epoch(broker: &BrokerState, topic: &str, asked: &OffsetForLeaderPartition) -> EpochEndOffset {
     let find = || -> Result<_, ErrorCode> {
-        let cell = broker.replicas.cell(topic, asked.partition)?;
+        let found = broker.replicas.cell(topic, asked.partition);
+        let cell = found.map_err(|error| elsewhere::or_by_name(broker, topic, asked.partition, error))?;
         cell.end_offset_for_epoch(LeaderEpoch(asked.current_leader_epoch), LeaderEpoch(asked.leader_epoch))
     };
     let answer = EpochEndOffset {

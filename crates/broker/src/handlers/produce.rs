@@ -14,8 +14,10 @@ use dohle_protocol::{ApiKey, ErrorCode};
 use dohle_replication::{Acks, TopicRef};
 use dohle_storage::batch_validator::ValidationError;
 use dohle_storage::{AppendError, AppendOrigin};
+use uuid::Uuid;
 
 use crate::clock;
+use crate::cluster::elsewhere;
 use crate::dispatch::{Answer, RequestContext};
 use crate::handlers::leader_hints::{Leader, LeaderHints};
 use crate::replica::cell::{ProduceContext, ProduceError};
@@ -122,7 +124,7 @@ impl Produce<'_> {
         let partition_responses = topic
             .partition_data
             .into_iter()
-            .map(|partition| self.append_partition(found, partition))
+            .map(|partition| self.append_partition(found, (&topic.name, topic.topic_id), partition))
             .collect();
         TopicProduceResponse {
             name: topic.name,
@@ -132,13 +134,22 @@ impl Produce<'_> {
         }
     }
 
-    fn append_partition(&mut self, topic: Result<&TopicReplicas, ErrorCode>, partition: PartitionProduceData) -> PartitionProduceResponse {
+    fn append_partition(
+        &mut self,
+        topic: Result<&TopicReplicas, ErrorCode>,
+        (name, id): (&str, Uuid),
+        partition: PartitionProduceData,
+    ) -> PartitionProduceResponse {
         let index = partition.index;
         let place = self.places;
         self.places += 1;
         match self.append(topic, partition, place) {
             Ok(response) => response,
-            Err(ProduceError::Refused(error)) => refused(index, error, error.message().to_string()),
+            Err(ProduceError::Refused(error)) => {
+                let named = if self.by_id { TopicRef::Id(TopicId(id)) } else { TopicRef::Name(name.to_owned()) };
+                let error = elsewhere::or(self.broker, &named, index, error);
+                refused(index, error, error.message().to_string())
+            }
             Err(ProduceError::Log(error)) => PartitionProduceResponse {
                 record_errors: record_errors(&error),
                 log_start_offset: log_start_beside(&error, topic, index),

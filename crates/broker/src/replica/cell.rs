@@ -4,16 +4,18 @@
 //! (a sync to ask for, replies to send) comes out as effects, and is carried out after the lock has been released.
 
 mod cleaning;
+mod following;
+mod leading;
 
 use std::io;
 use std::ops::{Deref, DerefMut};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use dohle_protocol::ErrorCode;
-use dohle_protocol::id::{BrokerId, LeaderEpoch, Offset, PartitionIndex};
-use dohle_replication::{Acks, Assignment, LogEnd, Partition, Reader, Rules, WaitKey};
+use dohle_protocol::id::{BrokerId, LeaderEpoch, Offset, PartitionIndex, TopicId};
+use dohle_replication::{Acks, Assignment, LogEnd, Partition, Reader, WaitKey};
 use dohle_storage::epoch_cache::{EpochCache, EpochEnd};
 use dohle_storage::{
     AppendContext, AppendError, AppendInfo, AppendOrigin, LogError, LogPositions, PartitionLog, SyncState, SyncTarget, Syncable,
@@ -27,13 +29,16 @@ use crate::metrics::Metrics;
 use crate::replica::ack_ticket::AckTicket;
 use crate::replica::cleaner_queue::CleanerQueue;
 use crate::replica::fetch_wait::FetchTicket;
+use crate::replica::followed::Followed;
+use crate::replica::isr_proposals::IsrProposals;
 use crate::replica::log_directory::LogDirectory;
 use crate::replica::partition_view::{Isolation, PartitionView};
 use crate::replica::schedule::{Schedule, Task};
 use crate::replica::tail_cache::{TailBudget, TailCache, TailRead};
-use crate::replica::topic_settings::{FlushPolicy, TopicSettings};
+use crate::replica::topic_settings::{FlushPolicy, ReplicationSettings, TopicSettings};
 
 use cleaning::CleaningNotes;
+pub(crate) use following::{FollowStep, NextFetch};
 
 type Effect = dohle_replication::Effect<AckTicket, FetchTicket>;
 
@@ -43,6 +48,8 @@ pub(crate) struct CellServices {
     pub(crate) me: BrokerId,
     pub(crate) schedule: Schedule,
     pub(crate) cleaner: CleanerQueue,
+    pub(crate) followed: Followed,
+    pub(crate) isr_proposals: IsrProposals,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) tail_budget: Arc<TailBudget>,
     pub(crate) checkpoint_interval: std::time::Duration,
@@ -50,7 +57,10 @@ pub(crate) struct CellServices {
 
 #[derive(Debug)]
 pub(crate) struct Cell {
+    /// Itself, for what happens without a caller that holds it.
+    this: Weak<Cell>,
     pub(crate) topic: Arc<str>,
+    pub(crate) topic_id: TopicId,
     pub(crate) partition: PartitionIndex,
     pub(crate) directory: Arc<LogDirectory>,
     services: Arc<CellServices>,
@@ -63,6 +73,10 @@ pub(crate) struct Cell {
 struct Replica {
     log: PartitionLog,
     role: Partition<AckTicket, FetchTicket>,
+    /// How many there are of the partition.
+    replicas: usize,
+    settings: ReplicationSettings,
+    /// The one of the settings that counts for so many replicas.
     flush: FlushPolicy,
     flush_scheduled: bool,
     tail: TailCache,
@@ -98,41 +112,61 @@ impl From<ErrorCode> for ProduceError {
 }
 
 impl Cell {
-    pub(crate) fn new(log: PartitionLog, directory: Arc<LogDirectory>, services: Arc<CellServices>, flush: FlushPolicy) -> Cell {
+    /// Without a role, until it is assigned one. The high watermark is the last one that is known.
+    pub(crate) fn new(
+        log: PartitionLog,
+        directory: Arc<LogDirectory>,
+        services: Arc<CellServices>,
+        settings: ReplicationSettings,
+        high_watermark: Offset,
+    ) -> Arc<Cell> {
         let identity = log.identity().clone();
         let tail = TailCache::new(Arc::clone(&services.tail_budget));
-        let role = Partition::new(services.me, rules(flush), Offset::ZERO);
         let replica = Replica {
+            role: Partition::new(services.me, settings.rules(1), high_watermark.min(log.log_end_offset())),
             log,
-            role,
-            flush,
+            replicas: 1,
+            settings,
+            flush: settings.flush(1),
             flush_scheduled: false,
             tail,
             last_append: None,
             write_failure: None,
         };
         directory.partition_added();
-        Cell {
+        Arc::new_cyclic(|this| Cell {
+            this: Weak::clone(this),
             topic: identity.topic,
+            topic_id: identity.topic_id,
             partition: identity.partition,
             directory,
             services,
             sync_state: SyncState::default(),
             cleaning: CleaningNotes::default(),
             replica: Mutex::new(replica),
-        }
+        })
     }
 
     /// The metadata say who leads.
     pub(crate) fn assign(self: &Arc<Cell>, assignment: &Assignment) {
         let effects = {
             let mut replica = self.lock();
-            let log = LogEnd {
-                written: replica.log.log_end_offset(),
-                synced: replica.log.recovery_point(),
-            };
-            replica.role.on_assignment(assignment, log, clock::now_ms())
+            let mut effects = Vec::new();
+            if replica.replicas != assignment.replicas.len() {
+                replica.replicas = assignment.replicas.len();
+                effects = replica.put_settings_into_effect();
+            }
+            let log = replica.log_end();
+            effects.extend(replica.role.on_assignment(assignment, log, clock::steady_ms()));
+            if replica.role.leader(LeaderEpoch::NONE).is_err() {
+                // It may come to hold what nobody else has.
+                replica.tail.clear();
+            }
+            effects
         };
+        if assignment.replicas.len() > 1 {
+            self.services.isr_proposals.partition_is_replicated();
+        }
         self.carry_out(effects);
     }
 
@@ -140,14 +174,8 @@ impl Cell {
         let effects = {
             let mut replica = self.lock();
             replica.log.update_config(Arc::clone(&settings.log));
-            let mut effects = replica.role.set_rules(rules(settings.flush));
-            if replica.flush != settings.flush {
-                replica.flush = settings.flush;
-                // What was written under the old policy must not wait longer than the new one allows.
-                replica.flush_scheduled = false;
-                effects.push(Effect::Sync);
-            }
-            effects
+            replica.settings = settings.replication;
+            replica.put_settings_into_effect()
         };
         self.carry_out(effects);
         if settings.log.compact {
@@ -163,7 +191,7 @@ impl Cell {
         ticket: impl FnOnce() -> AckTicket,
     ) -> Result<(AppendInfo, bool), ProduceError> {
         let mut replica = self.lock();
-        replica.role.leader(context.leader_epoch)?;
+        replica.role.leader(context.leader_epoch)?.check_acks(context.acks)?;
         self.check_writable(&replica)?;
         let append = AppendContext {
             leader_epoch: replica.role.leader_epoch(),
@@ -245,22 +273,22 @@ impl Cell {
         }
     }
 
-    /// The bounds of the partition and a view of its log, for a client that believes in `current_leader_epoch`.
+    /// The bounds of the partition and a view of its log, for a client of the leader that believes in `current_leader_epoch`.
     pub(crate) fn view(&self, current_leader_epoch: LeaderEpoch) -> Result<PartitionView, ErrorCode> {
-        self.lock().view(current_leader_epoch)
+        self.lock().view(current_leader_epoch, true)
     }
 
-    /// The same, and recent batches from `offset` on if they are in memory.
+    /// The same, and recent batches from `offset` on if they are in memory. Unless `from_leader`, a follower will do (KIP-392).
     pub(crate) fn view_at(
         &self,
-        current_leader_epoch: LeaderEpoch,
+        (current_leader_epoch, from_leader): (LeaderEpoch, bool),
         offset: Offset,
         isolation: Isolation,
         bytes_max: usize,
         min_one_batch: bool,
     ) -> Result<(PartitionView, Option<TailRead>), ErrorCode> {
         let mut replica = self.lock();
-        let view = replica.view(current_leader_epoch)?;
+        let view = replica.view(current_leader_epoch, from_leader)?;
         let bound = view.upper_bound(isolation);
         let is_readable = offset >= view.log_start_offset && offset < bound;
         let tail = if is_readable {
@@ -275,7 +303,7 @@ impl Cell {
     pub(crate) fn end_offset_for_epoch(&self, current_leader_epoch: LeaderEpoch, epoch: LeaderEpoch) -> Result<EpochEnd, ErrorCode> {
         let replica = self.lock();
         replica.role.leader(current_leader_epoch)?;
-        Ok(replica.epochs().end_offset_for(epoch, replica.log.log_end_offset()))
+        Ok(replica.end_of_epoch(epoch))
     }
 
     /// The epoch in which the record at `offset` was written.
@@ -287,9 +315,10 @@ impl Cell {
         self.lock().role.leader(LeaderEpoch::NONE).map(|_| ())
     }
 
-    /// Parks a fetch that has seen everything below the high watermark `seen`; `None` if it has to look again.
-    pub(crate) fn park_fetch(&self, seen: Offset, ticket: FetchTicket) -> Option<WaitKey> {
-        self.lock().role.park_fetch(Reader::Consumer, seen, ticket)
+    /// Parks a fetch that has seen everything below `seen`: the high watermark, or the end of the log if a follower reads. `None` if it
+    /// has to look again.
+    pub(crate) fn park_fetch(&self, reader: Reader, seen: Offset, ticket: FetchTicket) -> Option<WaitKey> {
+        self.lock().role.park_fetch(reader, seen, ticket)
     }
 
     pub(crate) fn cancel_fetch(&self, key: WaitKey) {
@@ -332,9 +361,8 @@ impl Cell {
 
     pub(crate) fn apply_retention(&self, now_ms: i64) {
         let mut replica = self.lock();
-        let Ok(high_watermark) = replica.role.leader(LeaderEpoch::NONE).map(|leader| leader.high_watermark()) else {
-            return;
-        };
+        // A follower, too: what it has of the log is as old as what its leader has.
+        let high_watermark = replica.role.high_watermark();
         if replica.write_failure.is_some() || self.directory.is_offline() {
             return;
         }
@@ -367,13 +395,13 @@ impl Cell {
         None
     }
 
-    /// The topic is gone: renames the log, and tells everybody who waits. Returns the directory that is left to be removed.
-    pub(crate) fn delete(&self) -> Result<PathBuf, LogError> {
+    /// The partition is gone from here: renames the log, and tells everybody who waits. Returns the directory that is left to be removed.
+    pub(crate) fn delete(&self, reason: ErrorCode) -> Result<PathBuf, LogError> {
         let (result, effects) = {
             let mut replica = self.lock();
-            replica.write_failure = Some(ErrorCode::UnknownTopicOrPartition);
+            replica.write_failure = Some(reason);
             replica.tail.clear();
-            let effects = replica.role.give_up(ErrorCode::UnknownTopicOrPartition);
+            let effects = replica.role.give_up(reason);
             (replica.log.mark_deleted(), effects)
         };
         self.directory.partition_removed();
@@ -422,10 +450,7 @@ impl Cell {
     }
 
     fn plan_after_append(self: &Arc<Cell>, replica: &mut Replica, now: Instant) {
-        if let (FlushPolicy::Interval { after, .. }, false) = (replica.flush, replica.flush_scheduled) {
-            replica.flush_scheduled = true;
-            self.services.schedule.add(now + after, Task::Flush(Arc::downgrade(self)));
-        }
+        self.plan_flush(replica, now);
         if replica.last_append.is_none() {
             self.services
                 .schedule
@@ -433,6 +458,13 @@ impl Cell {
         }
         replica.last_append = Some(now);
         self.plan_checkpoint();
+    }
+
+    fn plan_flush(self: &Arc<Cell>, replica: &mut Replica, now: Instant) {
+        if let (FlushPolicy::Interval { after, .. }, false) = (replica.flush, replica.flush_scheduled) {
+            replica.flush_scheduled = true;
+            self.services.schedule.add(now + after, Task::Flush(Arc::downgrade(self)));
+        }
     }
 
     fn plan_checkpoint(&self) {
@@ -443,6 +475,8 @@ impl Cell {
         for effect in effects {
             match effect {
                 Effect::Sync => self.directory.committer().enqueue(Arc::clone(self) as Arc<dyn Syncable>),
+                Effect::ProposeIsr(proposal) => self.services.isr_proposals.add(self, proposal),
+                Effect::Fetch => self.ask_leader(true),
                 effect => answer(effect),
             }
         }
@@ -460,6 +494,35 @@ impl Replica {
         matches!(self.flush, FlushPolicy::Interval { records_max, .. } if unsynced >= records_max)
     }
 
+    fn put_settings_into_effect(&mut self) -> Vec<Effect> {
+        let mut effects = self.role.set_rules(self.settings.rules(self.replicas));
+        let flush = self.settings.flush(self.replicas);
+        if self.flush != flush {
+            self.flush = flush;
+            // What was written under the old policy must not wait longer than the new one allows.
+            self.flush_scheduled = false;
+            effects.push(Effect::Sync);
+        }
+        effects
+    }
+
+    fn log_end(&self) -> LogEnd {
+        LogEnd {
+            written: self.log.log_end_offset(),
+            synced: self.log.recovery_point(),
+        }
+    }
+
+    /// The largest epoch of the leader that is no larger than `epoch`, and where it ended.
+    fn end_of_epoch(&self, epoch: LeaderEpoch) -> EpochEnd {
+        let log_end = self.log.log_end_offset();
+        match self.log.epochs().latest() {
+            // Whether the present epoch has begun at the end of the log makes no difference to those before.
+            Some(latest) if latest.epoch >= epoch => self.log.epochs().end_offset_for(epoch, log_end),
+            _ => self.epochs().end_offset_for(epoch, log_end),
+        }
+    }
+
     /// The epochs of the log, and the present one, which begins when its leader does: the log notes it only with the first batch.
     fn epochs(&self) -> EpochCache {
         let mut epochs = self.log.epochs().clone();
@@ -467,9 +530,12 @@ impl Replica {
         epochs
     }
 
-    fn view(&mut self, current_leader_epoch: LeaderEpoch) -> Result<PartitionView, ErrorCode> {
-        let leader = self.role.leader(current_leader_epoch)?;
-        let (high_watermark, is_settled) = (leader.high_watermark(), leader.is_settled());
+    fn view(&mut self, current_leader_epoch: LeaderEpoch, from_leader: bool) -> Result<PartitionView, ErrorCode> {
+        let (high_watermark, is_settled) = match self.role.leader(current_leader_epoch) {
+            Ok(leader) => (leader.high_watermark(), leader.is_settled()),
+            Err(ErrorCode::NotLeaderOrFollower) if !from_leader => (self.role.readable_end(current_leader_epoch)?, true),
+            Err(error) => return Err(error),
+        };
         Ok(PartitionView {
             log: self.log.read_view(),
             leader_epoch: self.role.leader_epoch(),
@@ -482,17 +548,10 @@ impl Replica {
     }
 }
 
-fn rules(flush: FlushPolicy) -> Rules {
-    Rules {
-        durability: flush.durability(),
-        ..Rules::default()
-    }
-}
-
-/// The effects that need no committer.
+/// The effects that concern those who wait.
 fn answer(effect: Effect) {
     match effect {
-        // What concerns other replicas does not come from a partition of one.
+        // They are not among the effects of what this is called for.
         Effect::Sync | Effect::ProposeIsr(_) | Effect::Fetch => {}
         Effect::AnswerProduce { parked, outcome } => parked.answer(outcome),
         Effect::WakeFetch { parked } => parked.wake(),
@@ -516,7 +575,13 @@ impl Syncable for Cell {
             (replica.role.on_synced(synced), synced - before)
         };
         self.services.metrics.synced(records);
-        effects.into_iter().for_each(answer);
+        for effect in effects {
+            match effect {
+                // What this follower keeps is synced, and it can say so.
+                Effect::Fetch => self.ask_leader(false),
+                effect => answer(effect),
+            }
+        }
     }
 
     fn on_sync_failed(&self, _: &io::Error) {

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use dohle_protocol::ErrorCode;
-use dohle_protocol::id::{LeaderEpoch, Offset};
+use dohle_protocol::id::{BrokerId, LeaderEpoch, Offset};
 use dohle_protocol::messages::fetch::{AbortedTransaction, EpochEndOffset, PartitionData};
-use dohle_replication::{FetchPartition, FetchPlan, TopicRef};
+use dohle_replication::{EpochEnd, FetchPartition, FetchPlan, FollowerAnswer, FollowerFetch, Reader, TopicRef};
 use dohle_storage::ReadRequest;
 
+use crate::cluster::elsewhere;
 use crate::limits;
 use crate::replica::cell::Cell;
 use crate::replica::fetch_wait::ParkedPlaces;
@@ -19,7 +20,25 @@ use crate::state::BrokerState;
 pub(crate) struct FetchLimits {
     pub(crate) isolation: Isolation,
     pub(crate) bytes_max: usize,
-    pub(crate) is_follower: bool,
+    pub(crate) asker: Asker,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Asker {
+    /// Of an older version of the protocol: only the leader will do.
+    LeadersConsumer,
+    Consumer,
+    Follower(FollowingBroker),
+}
+
+/// A broker that follows this one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FollowingBroker {
+    pub(crate) id: BrokerId,
+    /// Of the process that asks; -1 if it does not say.
+    pub(crate) epoch: i64,
+    /// The epoch under which the metadata know it as one that is there.
+    pub(crate) active_epoch: Option<i64>,
 }
 
 pub(crate) struct FetchPass {
@@ -32,6 +51,10 @@ pub(crate) struct FetchPass {
     answers: Vec<PartitionData>,
     /// There is something that the client should know at once.
     is_urgent: bool,
+    /// Of a follower's fetch: the answers to its partitions that it is told instead of records. Empty for a consumer.
+    verdicts: Vec<Option<PartitionData>>,
+    /// Brokers in the rack of the consumer, if it is to be sent there.
+    near: Vec<BrokerId>,
 }
 
 /// What one partition has to say.
@@ -42,9 +65,9 @@ enum Look {
 }
 
 impl FetchPass {
-    pub(crate) fn new(broker: &Arc<BrokerState>, plan: FetchPlan, limits: FetchLimits) -> FetchPass {
+    pub(crate) fn new(broker: &Arc<BrokerState>, plan: FetchPlan, limits: FetchLimits, near: Vec<BrokerId>) -> FetchPass {
         let answers = Vec::with_capacity(plan.partitions.len());
-        FetchPass {
+        let mut pass = FetchPass {
             broker: Arc::clone(broker),
             plan,
             limits,
@@ -52,7 +75,35 @@ impl FetchPass {
             bytes: 0,
             answers,
             is_urgent: false,
+            verdicts: Vec::new(),
+            near,
+        };
+        if let Asker::Follower(follower) = limits.asker {
+            pass.hear(follower);
         }
+        pass
+    }
+
+    /// A follower's question says what it keeps: that counts once, however often is looked for more.
+    fn hear(&mut self, follower: FollowingBroker) {
+        let verdict = |wanted: &FetchPartition| match self.hear_about(follower, wanted) {
+            Ok(FollowerAnswer::Read) => None,
+            Ok(FollowerAnswer::Diverging(end)) => Some(parts_at(wanted, end)),
+            Err(error) => Some(refused(wanted, error)),
+        };
+        self.verdicts = self.plan.partitions.iter().map(verdict).collect();
+    }
+
+    fn hear_about(&self, follower: FollowingBroker, wanted: &FetchPartition) -> Result<FollowerAnswer, ErrorCode> {
+        self.cell(wanted)?.on_follower_fetch(&FollowerFetch {
+            replica: follower.id,
+            broker_epoch: follower.epoch,
+            active_epoch: follower.active_epoch,
+            current_leader_epoch: LeaderEpoch(wanted.current_leader_epoch),
+            offset: Offset(wanted.fetch_offset),
+            last_fetched_epoch: LeaderEpoch(wanted.last_fetched_epoch),
+            log_start: Offset(wanted.log_start_offset),
+        })
     }
 
     /// Begins from the front. Returns the bytes that the pass may read.
@@ -115,7 +166,11 @@ impl FetchPass {
     pub(crate) fn park(&self, parked: &mut ParkedPlaces) -> bool {
         self.plan.partitions.iter().zip(&self.answers).all(|(wanted, answer)| {
             let Ok(cell) = self.cell(wanted) else { return false };
-            let key = cell.park_fetch(Offset(answer.high_watermark), parked.ticket());
+            let (reader, seen) = match self.limits.asker {
+                Asker::Follower(_) => (Reader::Follower, wanted.fetch_offset),
+                Asker::Consumer | Asker::LeadersConsumer => (Reader::Consumer, answer.high_watermark),
+            };
+            let key = cell.park_fetch(reader, Offset(seen), parked.ticket());
             key.map(|key| parked.push(cell, key)).is_some()
         })
     }
@@ -127,11 +182,17 @@ impl FetchPass {
 
     fn push(&mut self, answer: PartitionData) {
         self.bytes += answer.records.as_ref().map_or(0, Bytes::len);
-        self.is_urgent |= answer.error_code != 0 || answer.diverging_epoch.epoch >= 0;
+        self.is_urgent |= answer.error_code != 0 || answer.diverging_epoch.epoch >= 0 || answer.preferred_read_replica >= 0;
         self.answers.push(answer);
     }
 
     fn cell(&self, wanted: &FetchPartition) -> Result<Arc<Cell>, ErrorCode> {
+        let key = &wanted.key;
+        self.find_cell(wanted)
+            .map_err(|error| elsewhere::or(&self.broker, &key.topic, key.partition, error))
+    }
+
+    fn find_cell(&self, wanted: &FetchPartition) -> Result<Arc<Cell>, ErrorCode> {
         let topic = match &wanted.key.topic {
             TopicRef::Name(name) => self.broker.replicas.topic(name).ok_or(ErrorCode::UnknownTopicOrPartition)?,
             TopicRef::Id(id) => self.broker.replicas.topic_by_id(*id).ok_or(ErrorCode::UnknownTopicId)?,
@@ -144,11 +205,10 @@ impl FetchPass {
     }
 
     fn try_look(&self, wanted: &FetchPartition) -> Result<Look, ErrorCode> {
-        let cell = self.cell(wanted)?;
-        if self.limits.is_follower {
-            // A partition has one replica yet, so nobody follows.
-            return Err(ErrorCode::NotLeaderOrFollower);
+        if let Some(Some(verdict)) = self.verdicts.get(self.answers.len()) {
+            return Ok(Look::Answer(verdict.clone()));
         }
+        let cell = self.cell(wanted)?;
         let offset = Offset(wanted.fetch_offset);
         let current_epoch = LeaderEpoch(wanted.current_leader_epoch);
         let partition_max = usize::try_from(wanted.partition_max_bytes)
@@ -158,8 +218,11 @@ impl FetchPass {
         // The first partition that has records gives one batch, however large: otherwise nobody could read past it.
         let min_one_batch = self.bytes == 0;
         let isolation = self.limits.isolation;
-        let (view, tail) = cell.view_at(current_epoch, offset, isolation, max_bytes, min_one_batch)?;
-        if let Some(diverging_epoch) = diverging(&cell, wanted)? {
+        let from_leader = !matches!(self.limits.asker, Asker::Consumer);
+        let (view, tail) = cell.view_at((current_epoch, from_leader), offset, isolation, max_bytes, min_one_batch)?;
+        if isolation != Isolation::Everything
+            && let Some(diverging_epoch) = diverging(&cell, wanted)?
+        {
             return Ok(Look::Answer(PartitionData {
                 diverging_epoch,
                 ..bounds(wanted, &view, isolation)
@@ -167,6 +230,14 @@ impl FetchPass {
         }
         if offset < view.log_start_offset || offset > view.log_end_offset {
             return Err(ErrorCode::OffsetOutOfRange);
+        }
+        if !self.near.is_empty()
+            && let Some(nearer) = cell.preferred_read_replica(offset, &self.near)
+        {
+            return Ok(Look::Answer(PartitionData {
+                preferred_read_replica: nearer.0,
+                ..bounds(wanted, &view, isolation)
+            }));
         }
         let upper_bound = view.upper_bound(isolation);
         match tail {
@@ -214,6 +285,18 @@ fn diverging(cell: &Cell, wanted: &FetchPartition) -> Result<Option<EpochEndOffs
         end_offset: end.end_offset.0,
         ..EpochEndOffset::default()
     }))
+}
+
+/// What a follower is told whose log parts from this one.
+fn parts_at(wanted: &FetchPartition, end: EpochEnd) -> PartitionData {
+    PartitionData {
+        diverging_epoch: EpochEndOffset {
+            epoch: end.epoch.0,
+            end_offset: end.end_offset.0,
+            ..EpochEndOffset::default()
+        },
+        ..refused(wanted, ErrorCode::None)
+    }
 }
 
 /// An answer without records.

@@ -20,6 +20,8 @@ pub(crate) struct PartitionView {
 pub(crate) enum Isolation {
     ReadUncommitted,
     ReadCommitted,
+    /// Of a follower: whatever is in the log.
+    Everything,
 }
 
 impl Isolation {
@@ -34,11 +36,12 @@ impl Isolation {
 }
 
 impl PartitionView {
-    /// A consumer sees nothing from here on.
+    /// A reader sees nothing from here on.
     pub(crate) fn upper_bound(&self, isolation: Isolation) -> Offset {
         match isolation {
             Isolation::ReadUncommitted => self.high_watermark,
             Isolation::ReadCommitted => self.last_stable_offset,
+            Isolation::Everything => self.log_end_offset,
         }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use dohle_protocol::ErrorCode;
-use dohle_protocol::id::{PartitionIndex, TopicId};
+use dohle_protocol::id::{Offset, PartitionIndex, TopicId};
 use dohle_replication::Assignment;
 use dohle_storage::{Disk, FoundLog, LogIdentity, LogPositions, OpenState, PartitionLog, SharedLog};
 use parking_lot::{Mutex, RwLock};
@@ -87,6 +87,18 @@ struct Topics {
     by_id: HashMap<TopicId, Arc<TopicReplicas>>,
 }
 
+impl Topics {
+    fn insert(&mut self, name: Arc<str>, id: TopicId, places: Vec<Place>) {
+        let topic = Arc::new(TopicReplicas {
+            name: Arc::clone(&name),
+            id,
+            places,
+        });
+        self.by_name.insert(name, Arc::clone(&topic));
+        self.by_id.insert(id, topic);
+    }
+}
+
 impl ReplicaTable {
     pub(crate) fn new(
         services: Arc<CellServices>,
@@ -162,6 +174,9 @@ impl ReplicaTable {
 
     /// Opens partitions that have been added: a new topic, or more partitions of one. Blocks.
     pub(crate) fn add(&self, assignment: &TopicAssignment) {
+        if assignment.partitions.is_empty() {
+            return;
+        }
         self.open_all(std::slice::from_ref(assignment), false);
         self.correct_checkpoints();
     }
@@ -201,23 +216,56 @@ impl ReplicaTable {
             directory.checkpoint_is_wrong();
         }
         for cell in removed.cells() {
-            let delay_ms = u64::try_from(cell.inspect(|log| log.config().file_delete_delay_ms)).unwrap_or_default();
-            match cell.delete() {
-                Ok(dir) => {
-                    let due = Instant::now() + std::time::Duration::from_millis(delay_ms);
-                    self.services.schedule.add(due, Task::RemoveLog(Arc::clone(&cell.directory), dir));
-                }
-                Err(error) => cell.directory.fail(&error),
-            }
-            cell.directory.checkpoint_is_wrong();
+            self.delete(cell, ErrorCode::UnknownTopicOrPartition);
         }
+    }
+
+    /// Partitions have been moved to other brokers. Their logs go as those of deleted topics do. Blocks.
+    pub(crate) fn remove_partitions(&self, id: TopicId, partitions: &[PartitionIndex]) {
+        let mut removed = Vec::new();
+        let name = {
+            let mut topics = self.topics.write();
+            let Some(known) = topics.by_id.get(&id) else { return };
+            let (name, mut places) = (Arc::clone(&known.name), known.places.clone());
+            for partition in partitions {
+                let place = usize::try_from(partition.0).ok().and_then(|index| places.get_mut(index));
+                if let Some(Place::Online(cell)) = place.map(|place| std::mem::replace(place, Place::Absent)) {
+                    removed.push(cell);
+                }
+            }
+            topics.insert(name.clone(), id, places);
+            name
+        };
+        let mut unopened = self.unopened.lock();
+        let is_removed = |found: &FoundLog| found.identity.topic == name && partitions.contains(&found.identity.partition);
+        for (_, directory) in unopened.extract_if(.., |(found, _)| is_removed(found)) {
+            directory.checkpoint_is_wrong();
+        }
+        drop(unopened);
+        for cell in removed {
+            self.delete(&cell, ErrorCode::NotLeaderOrFollower);
+        }
+        self.correct_checkpoints();
+    }
+
+    fn delete(&self, cell: &Arc<Cell>, reason: ErrorCode) {
+        let delay_ms = u64::try_from(cell.inspect(|log| log.config().file_delete_delay_ms)).unwrap_or_default();
+        match cell.delete(reason) {
+            Ok(dir) => {
+                let due = Instant::now() + std::time::Duration::from_millis(delay_ms);
+                self.services.schedule.add(due, Task::RemoveLog(Arc::clone(&cell.directory), dir));
+            }
+            Err(error) => cell.directory.fail(&error),
+        }
+        cell.directory.checkpoint_is_wrong();
     }
 
     pub(crate) fn write_checkpoints(&self, directory: &Arc<LogDirectory>) -> io::Result<()> {
         directory.write_checkpoints(|| self.positions(directory))
     }
 
-    fn correct_checkpoints(&self) {
+    /// Replaces checkpoints that say something about a log that does not hold. Blocks.
+    pub(crate) fn correct_checkpoints(&self) {
         for directory in self.directories.iter().filter(|directory| directory.take_checkpoint_is_wrong()) {
             // An error has taken the directory offline, and said so.
             let _ = self.write_checkpoints(directory);
@@ -321,14 +369,7 @@ impl ReplicaTable {
             }
             places[index] = place;
         }
-        let topic = Arc::new(TopicReplicas {
-            name: Arc::clone(&topic.name),
-            id: topic.id,
-            places,
-        });
-        let mut topics = self.topics.write();
-        topics.by_name.insert(Arc::clone(&topic.name), Arc::clone(&topic));
-        topics.by_id.insert(topic.id, topic);
+        self.topics.write().insert(Arc::clone(&topic.name), topic.id, places);
     }
 
     fn open_place(&self, topic: &TopicAssignment, partition: PartitionIndex, assigned: &Assignment, at_start: bool) -> Place {
@@ -352,9 +393,14 @@ impl ReplicaTable {
         };
         let Some((found, directory)) = self.take_found(assignment, partition, at_start)? else {
             let (dir, directory) = self.place_for(assignment, partition, at_start)?;
-            return self.open_in(dir, directory, identity, OpenState::default(), assignment);
+            return self.open_in((dir, directory), identity, (OpenState::default(), Offset::ZERO), assignment);
         };
-        let opened = self.open_in(found.dir.clone(), Arc::clone(&directory), identity, found.open_state, assignment);
+        let opened = self.open_in(
+            (found.dir.clone(), Arc::clone(&directory)),
+            identity,
+            (found.open_state, found.high_watermark),
+            assignment,
+        );
         match &opened {
             Ok(cell) => cell.with_log(|log| log.set_cleaned_to(found.cleaned_to)),
             Err(_) => self.unopened.lock().push((found, directory)),
@@ -383,10 +429,9 @@ impl ReplicaTable {
 
     fn open_in(
         &self,
-        dir: PathBuf,
-        directory: Arc<LogDirectory>,
+        (dir, directory): (PathBuf, Arc<LogDirectory>),
         identity: LogIdentity,
-        state: OpenState,
+        (state, high_watermark): (OpenState, Offset),
         assignment: &TopicAssignment,
     ) -> Result<Arc<Cell>, String> {
         let disk: Arc<dyn Disk> = Arc::clone(directory.disk());
@@ -395,8 +440,8 @@ impl ReplicaTable {
         if log.recovery_point() < state.recovery_point {
             directory.checkpoint_is_wrong();
         }
-        let (services, flush) = (Arc::clone(&self.services), assignment.settings.flush);
-        Ok(Arc::new(Cell::new(log, directory, services, flush)))
+        let (services, replication) = (Arc::clone(&self.services), assignment.settings.replication);
+        Ok(Cell::new(log, directory, services, replication, high_watermark))
     }
 
     /// The log that was found for a partition at the start. One of another incarnation of the topic is put aside, and so is one of which

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dohle_replication::Durability;
+use dohle_replication::{Durability, Rules};
 use dohle_storage::LogConfig;
 
 /// When appended records are synced, and what their acknowledgement means (`flush.policy`).
@@ -30,5 +30,43 @@ impl FlushPolicy {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct TopicSettings {
     pub(crate) log: Arc<LogConfig>,
-    pub(crate) flush: FlushPolicy,
+    pub(crate) replication: ReplicationSettings,
+}
+
+/// What a record has to have come through before it counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ReplicationSettings {
+    /// Of a partition that has one replica.
+    pub(crate) flush_alone: FlushPolicy,
+    /// Of one that has more. Unless somebody has asked for a sync, the other replicas do instead of it, as in Kafka.
+    pub(crate) flush_replicated: FlushPolicy,
+    pub(crate) min_insync_replicas: usize,
+    pub(crate) replica_lag_time_ms_max: i64,
+}
+
+impl ReplicationSettings {
+    pub(crate) fn flush(&self, replicas: usize) -> FlushPolicy {
+        if replicas > 1 { self.flush_replicated } else { self.flush_alone }
+    }
+
+    pub(crate) fn rules(&self, replicas: usize) -> Rules {
+        Rules {
+            durability: self.flush(replicas).durability(),
+            min_insync_replicas: self.min_insync_replicas,
+            replica_lag_time_ms_max: self.replica_lag_time_ms_max,
+        }
+    }
+}
+
+impl From<FlushPolicy> for ReplicationSettings {
+    /// The same policy for any number of replicas, and otherwise the defaults.
+    fn from(flush: FlushPolicy) -> ReplicationSettings {
+        let rules = Rules::default();
+        ReplicationSettings {
+            flush_alone: flush,
+            flush_replicated: flush,
+            min_insync_replicas: rules.min_insync_replicas,
+            replica_lag_time_ms_max: rules.replica_lag_time_ms_max,
+        }
+    }
 }

@@ -2,5 +2,7 @@
 
 mod failures;
 mod formation;
+mod log;
 mod nodes;
+mod replication;
 mod roles;

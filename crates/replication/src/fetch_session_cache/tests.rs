@@ -17,6 +17,7 @@ fn wanted(partition: i32) -> FetchPartition {
         partition_max_bytes: 1024,
         current_leader_epoch: -1,
         last_fetched_epoch: -1,
+        log_start_offset: -1,
     }
 }
 

@@ -17,6 +17,8 @@ use dohle_storage::{FaultyDisk, LogConfig, LogDir, LogIdentity, OpenState, Parti
 use super::*;
 use crate::replica::cell::CellServices;
 use crate::replica::cleaner_queue::CleanerQueue;
+use crate::replica::followed::Followed;
+use crate::replica::isr_proposals::IsrProposals;
 use crate::replica::log_directory::LogDirectory;
 use crate::replica::schedule::Schedule;
 use crate::replica::topic_settings::FlushPolicy;
@@ -45,8 +47,10 @@ fn cell() -> Arc<Cell> {
         tail_budget: Arc::default(),
         checkpoint_interval: Duration::from_secs(60),
         cleaner: CleanerQueue::default(),
+        followed: Followed::default(),
+        isr_proposals: IsrProposals::default(),
     };
-    let cell = Arc::new(Cell::new(log, directory, Arc::new(services), FlushPolicy::Commit));
+    let cell = Cell::new(log, directory, Arc::new(services), FlushPolicy::Commit.into(), Offset::ZERO);
     lead(&cell, 0);
     cell
 }

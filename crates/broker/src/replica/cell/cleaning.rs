@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use dohle_protocol::ErrorCode;
-use dohle_protocol::id::LeaderEpoch;
 use dohle_storage::{CleanError, Cleaning, Dirtiness, LogConfig, PartitionLog, SharedLog};
 
 use super::{Cell, Replica, answer};
@@ -43,7 +42,7 @@ impl Cell {
         if !config.compact || self.is_uncleanable() || self.check_writable(replica).is_err() {
             return None;
         }
-        let high_watermark = replica.role.leader(LeaderEpoch::NONE).ok()?.high_watermark();
+        let high_watermark = replica.role.high_watermark();
         let last_stable_offset = replica.log.last_stable_offset(high_watermark);
         match replica.log.dirtiness(last_stable_offset, now_ms) {
             Ok(dirtiness) => Some((dirtiness, config)),

@@ -25,11 +25,13 @@ fn leading_cell(flush: FlushPolicy) -> Arc<Cell> {
         me: BrokerId(1),
         schedule: Schedule::default(),
         cleaner: CleanerQueue::default(),
+        followed: Followed::default(),
+        isr_proposals: IsrProposals::default(),
         metrics: Arc::new(Metrics::new()),
         tail_budget: Arc::default(),
         checkpoint_interval: Duration::from_secs(60),
     };
-    let cell = Arc::new(Cell::new(log, directory, Arc::new(services), flush));
+    let cell = Cell::new(log, directory, Arc::new(services), flush.into(), Offset::ZERO);
     cell.assign(&Assignment::alone(BrokerId(1), LeaderEpoch(0)));
     cell
 }
@@ -53,7 +55,7 @@ fn append(cell: &Arc<Cell>, now: Instant) -> Result<Offset, ProduceError> {
 
 fn is_cached(cell: &Cell, offset: i64) -> bool {
     let (_, tail) = cell
-        .view_at(LeaderEpoch::NONE, Offset(offset), Isolation::ReadUncommitted, 1000, true)
+        .view_at((LeaderEpoch::NONE, true), Offset(offset), Isolation::ReadUncommitted, 1000, true)
         .unwrap();
     tail.is_some()
 }
@@ -121,6 +123,7 @@ fn a_new_flush_policy_is_not_kept_waiting_by_the_old_one() {
     let cell = leading_cell(FlushPolicy::Os);
     append(&cell, Instant::now()).unwrap();
     let log = Arc::new(LogConfig::default());
-    cell.configure(&TopicSettings { log, flush: by_count(9) });
+    let replication = by_count(9).into();
+    cell.configure(&TopicSettings { log, replication });
     wait_until_synced(&cell, 1);
 }
