@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use dohle_metadata::image::ClusterImage;
 use dohle_storage::PartitionLog;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -14,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cluster::assignments::Assignments;
 use crate::config::NodeConfig;
 use crate::coordinator;
+use crate::metrics::replication::ReplicationGauges;
 use crate::metrics::{Gauges, TopicGauges};
 use crate::net::listener::ListenError;
 use crate::state::BrokerState;
@@ -86,6 +88,7 @@ fn gauges(broker: &BrokerState) -> Gauges {
     let mut gauges = Gauges {
         offline_log_dirs: offline_directories(broker),
         groups: coordinator::gauges::collect(&broker.groups, broker),
+        replication: replication_gauges(broker, &image, &assignments),
         ..Gauges::default()
     };
     for topic in broker.replicas.topics() {
@@ -99,6 +102,23 @@ fn gauges(broker: &BrokerState) -> Gauges {
             flush_policy: assignments.flush_policy(&topic.name).name(),
             topic: topic.name.to_string(),
         });
+    }
+    gauges
+}
+
+fn replication_gauges(broker: &BrokerState, image: &ClusterImage, assignments: &Assignments<'_>) -> ReplicationGauges {
+    let mut gauges = ReplicationGauges::default();
+    for topic in image.topics().iter() {
+        let isr_min = assignments.min_insync_replicas(&topic.name);
+        for partition in topic.partitions.values() {
+            let (in_sync, replicas) = (partition.isr.len(), partition.replicas.len());
+            gauges.leaderless += usize::from(partition.leader.is_none());
+            if partition.leader == broker.services.me {
+                gauges.led += 1;
+                gauges.under_replicated += usize::from(in_sync < replicas);
+                gauges.under_min_isr += usize::from(in_sync < isr_min.min(replicas));
+            }
+        }
     }
     gauges
 }

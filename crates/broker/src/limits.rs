@@ -168,7 +168,7 @@ pub(crate) const REPLICA_FETCH_BYTES_MAX: i32 = 10 << 20;
 pub(crate) const REPLICA_FETCH_WAIT_MAX: Duration = Duration::from_millis(500);
 
 /// After an error a follower asks again after this time.
-pub(crate) const REPLICA_FETCH_PAUSE: Duration = Duration::from_millis(100);
+pub(crate) const REPLICA_FETCH_PAUSE: Duration = Duration::from_millis(50);
 
 /// A follower waits this long for a sync before it asks about other partitions without those that are being synced.
 pub(crate) const REPLICA_SYNC_WAIT_MAX: Duration = Duration::from_secs(1);

@@ -5,6 +5,7 @@
 
 pub(crate) mod cleaner;
 pub(crate) mod groups;
+pub(crate) mod replication;
 
 use dohle_protocol::ApiKey;
 use dohle_protocol::error_code::ErrorCode;
@@ -20,6 +21,7 @@ use std::time::Duration;
 
 use cleaner::{CleanerGauges, CleanerMetrics};
 use groups::{GroupGauges, GroupMetrics};
+use replication::{ReplicationGauges, ReplicationMetrics};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ApiLabels {
@@ -59,6 +61,7 @@ pub(crate) struct Gauges {
     pub(crate) topics: Vec<TopicGauges>,
     pub(crate) groups: GroupGauges,
     pub(crate) cleaner: CleanerGauges,
+    pub(crate) replication: ReplicationGauges,
 }
 
 /// The broker's metrics.
@@ -66,6 +69,7 @@ pub(crate) struct Gauges {
 pub(crate) struct Metrics {
     pub(crate) groups: GroupMetrics,
     pub(crate) cleaner: CleanerMetrics,
+    replication: ReplicationMetrics,
     registry: Mutex<Registry>,
     /// What `requests` and `request_seconds` have of each API, by its code, once it was asked for: every request counts there.
     answered: Box<[OnceLock<(Counter, Histogram)>]>,
@@ -90,6 +94,7 @@ impl Metrics {
         let metrics = Metrics {
             groups: GroupMetrics::default(),
             cleaner: CleanerMetrics::default(),
+            replication: ReplicationMetrics::default(),
             registry: Mutex::new(Registry::with_prefix("dohle")),
             answered: (0..=ApiKey::ALL.iter().map(|api| api.code()).max().unwrap_or_default())
                 .map(|_| OnceLock::new())
@@ -152,6 +157,7 @@ impl Metrics {
         registry.register("log_size_bytes", "Size of a topic's logs on this broker", self.log_bytes.clone());
         self.groups.register(&mut registry);
         self.cleaner.register(&mut registry);
+        self.replication.register(&mut registry);
         registry.register("flush_policy", "1 for the flush policy that a topic has", self.flush_policy.clone());
     }
 
@@ -232,6 +238,7 @@ impl Metrics {
         }
         self.groups.set(&gauges.groups);
         self.cleaner.set(&gauges.cleaner);
+        self.replication.set(&gauges.replication);
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &registry)?;
         Ok(text)

@@ -80,8 +80,13 @@ impl<'a> Assignments<'a> {
         }
     }
 
+    /// As it is configured; see [`ReplicationSettings`] for what it means to partitions with several replicas.
     pub(crate) fn flush_policy(&self, topic: &str) -> topic_config::FlushPolicy {
         TopicConfig::resolve(self.image.topic_config(topic), self.view).flush_policy
+    }
+
+    pub(crate) fn min_insync_replicas(&self, topic: &str) -> usize {
+        self.settings(topic).replication.min_insync_replicas
     }
 
     fn settings(&self, topic: &str) -> TopicSettings {

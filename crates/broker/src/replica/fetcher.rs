@@ -3,12 +3,14 @@
 //! What the logs do with the answers is in `cell/following.rs`, and why in docs/replication.md.
 
 mod request;
+mod session;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use dohle_client::{ClientConfig, ClientError, Connection};
+use dohle_protocol::ErrorCode;
 use dohle_protocol::id::{BrokerId, Offset, PartitionIndex, TopicId};
 use dohle_protocol::messages::fetch::FetchResponse;
 use dohle_replication::{FetchAnswer, FetchPosition};
@@ -21,6 +23,8 @@ use crate::limits;
 use crate::replica::cell::{Cell, FollowStep, NextFetch};
 use crate::replica::followed::LeaderQueue;
 use crate::state::BrokerState;
+
+use session::{Answer, Session};
 
 /// Follows whoever leads, until `stop`.
 pub(crate) async fn run(broker: Arc<BrokerState>, stop: CancellationToken) {
@@ -55,6 +59,7 @@ struct Fetcher {
     queue: Arc<LeaderQueue>,
     client: ClientConfig,
     connection: Option<Connection>,
+    session: Session,
     /// To be asked about next.
     ready: BTreeMap<Key, Arc<Cell>>,
     /// To be asked about later.
@@ -76,6 +81,7 @@ impl Fetcher {
             queue,
             client: request::client_config(broker),
             connection: None,
+            session: Session::default(),
             ready: BTreeMap::new(),
             paused: Vec::new(),
             syncing: BTreeSet::new(),
@@ -97,7 +103,7 @@ impl Fetcher {
                 answer = self.ask(&questions) => answer,
                 // A partition is to be followed from now on. The leader would answer what it was asked before first.
                 () = queue.urgent() => {
-                    self.connection = None;
+                    self.hang_up();
                     self.ready.extend(questions.into_iter().map(|question| (key(&question.cell), question.cell)));
                     continue;
                 }
@@ -170,10 +176,24 @@ impl Fetcher {
             Some(due) => due.duration_since(Instant::now()).min(limits::REPLICA_FETCH_WAIT_MAX),
             None => limits::REPLICA_FETCH_WAIT_MAX,
         };
-        let request = request::fetch(&self.broker, questions, wait_max);
-        let response = self.connect().await?.call_up_to(&request, request::FETCH_VERSION).await?;
-        ClientError::check(response.error_code, None)?;
-        Ok(response)
+        loop {
+            let request = request::fetch(&self.broker, self.session.ask(questions), wait_max);
+            let response = self.connect().await?.call_up_to(&request, request::FETCH_VERSION).await?;
+            match ErrorCode::from_code(response.error_code) {
+                // The leader has been started anew, or has had no room for the session.
+                ErrorCode::FetchSessionIdNotFound | ErrorCode::InvalidFetchSessionEpoch if request.session_epoch != 0 => {
+                    self.session.forget();
+                }
+                ErrorCode::None => return Ok(response),
+                code => return Err(ClientError::refused(code.code(), None)),
+            }
+        }
+    }
+
+    /// What is on its way will not be answered, or nobody will listen.
+    fn hang_up(&mut self) {
+        self.connection = None;
+        self.session.forget();
     }
 
     async fn take_in(&mut self, questions: Vec<Question>, response: FetchResponse) {
@@ -181,12 +201,12 @@ impl Fetcher {
             tracing::info!("broker {} can be followed again", self.leader);
         }
         let now = Instant::now();
-        let mut answers = request::Answers::new(response);
+        let mut answers = self.session.answered(response);
         let mut cut = Vec::new();
         for question in questions {
-            let (answer, records) = match answers.take(&question.cell) {
-                request::Answer::Decided(answer, records) => (answer, records),
-                request::Answer::OutOfRange => (self.bounds(&question).await, Bytes::new()),
+            let (answer, records) = match self.session.take(&mut answers, &question.cell) {
+                Answer::Decided(answer, records) => (answer, records),
+                Answer::OutOfRange => (self.bounds(&question).await, Bytes::new()),
             };
             let cell = question.cell;
             match cell.on_fetch_answer(question.position.token, answer, records, now) {
@@ -243,7 +263,7 @@ impl Fetcher {
     }
 
     fn give_up(&mut self, questions: Vec<Question>, reason: &ClientError) {
-        self.connection = None;
+        self.hang_up();
         if !std::mem::replace(&mut self.is_unreachable, true) {
             tracing::warn!("broker {} cannot be followed: {reason}", self.leader);
         }
