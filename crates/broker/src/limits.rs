@@ -170,6 +170,9 @@ pub(crate) const REPLICA_FETCH_WAIT_MAX: Duration = Duration::from_millis(500);
 /// After an error a follower asks again after this time.
 pub(crate) const REPLICA_FETCH_PAUSE: Duration = Duration::from_millis(50);
 
+/// When a partition is to be followed from now on, others that may come with it are waited for this long.
+pub(crate) const REPLICA_GATHER_PAUSE: Duration = Duration::from_millis(5);
+
 /// A follower waits this long for a sync before it asks about other partitions without those that are being synced.
 pub(crate) const REPLICA_SYNC_WAIT_MAX: Duration = Duration::from_secs(1);
 

@@ -105,6 +105,8 @@ impl Fetcher {
                 () = queue.urgent() => {
                     self.hang_up();
                     self.ready.extend(questions.into_iter().map(|question| (key(&question.cell), question.cell)));
+                    // A broker that dies leaves many partitions to the next leader.
+                    tokio::time::sleep(limits::REPLICA_GATHER_PAUSE).await;
                     continue;
                 }
             };

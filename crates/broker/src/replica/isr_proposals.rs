@@ -35,7 +35,7 @@ pub(crate) struct IsrProposals {
     changed: Notify,
 }
 
-type Proposals = Vec<(Arc<Cell>, IsrProposal)>;
+pub(crate) type Proposals = Vec<(Arc<Cell>, IsrProposal)>;
 
 impl IsrProposals {
     pub(crate) fn add(&self, cell: &Arc<Cell>, proposal: IsrProposal) {
@@ -49,7 +49,7 @@ impl IsrProposals {
         }
     }
 
-    fn take(&self) -> Proposals {
+    pub(crate) fn take(&self) -> Proposals {
         let waiting = std::mem::take(&mut *self.waiting.lock());
         let alive = waiting.into_iter().filter_map(|(cell, proposal)| Some((cell.upgrade()?, proposal)));
         alive.collect()

@@ -1,5 +1,7 @@
 //! What a client cannot bring about or see: idle caches, a panic while the lock is held, and what is synced.
 
+mod replicated;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -11,6 +13,13 @@ use super::*;
 use crate::replica::produce_wait::ProduceWait;
 
 fn leading_cell(flush: FlushPolicy) -> Arc<Cell> {
+    let cell = cell_with(flush.into());
+    cell.assign(&Assignment::alone(BrokerId(1), LeaderEpoch(0)));
+    cell
+}
+
+/// On broker 1, without a role.
+fn cell_with(settings: ReplicationSettings) -> Arc<Cell> {
     let disk = Arc::new(FaultyDisk::new());
     let dir = LogDir::open(Arc::clone(&disk) as Arc<_>, Path::new("/data"), "cluster", BrokerId(1)).unwrap();
     let identity = LogIdentity {
@@ -31,9 +40,7 @@ fn leading_cell(flush: FlushPolicy) -> Arc<Cell> {
         tail_budget: Arc::default(),
         checkpoint_interval: Duration::from_secs(60),
     };
-    let cell = Cell::new(log, directory, Arc::new(services), flush.into(), Offset::ZERO);
-    cell.assign(&Assignment::alone(BrokerId(1), LeaderEpoch(0)));
-    cell
+    Cell::new(log, directory, Arc::new(services), settings, Offset::ZERO)
 }
 
 fn append(cell: &Arc<Cell>, now: Instant) -> Result<Offset, ProduceError> {

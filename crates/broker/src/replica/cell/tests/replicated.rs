@@ -1,0 +1,196 @@
+//! A partition with two replicas: what is asked, answered, counted and cut, without a network in between.
+
+use dohle_replication::{EpochEnd, FetchAnswer, FetchPosition, FollowerAnswer, FollowerFetch};
+
+use super::*;
+
+const ME: BrokerId = BrokerId(1);
+const OTHER: BrokerId = BrokerId(2);
+
+fn of_two(leader: BrokerId, epoch: i32, isr: &[BrokerId]) -> Assignment {
+    Assignment {
+        replicas: vec![ME, OTHER],
+        isr: isr.to_vec(),
+        ..Assignment::alone(leader, LeaderEpoch(epoch))
+    }
+}
+
+fn batch(offset: i64, epoch: i32) -> Bytes {
+    let mut batch = RecordBatchBuilder::new()
+        .base_offset(Offset(offset))
+        .leader_epoch(LeaderEpoch(epoch));
+    batch.append(1, None, Some(b"value"), &[]);
+    batch.build()
+}
+
+fn ask(cell: &Cell) -> FetchPosition {
+    match cell.next_fetch(OTHER) {
+        NextFetch::Ask { position, .. } => position,
+        other => panic!("it does not ask: {other:?}"),
+    }
+}
+
+fn records(high_watermark: i64) -> FetchAnswer {
+    FetchAnswer::Records {
+        high_watermark: Offset(high_watermark),
+        log_start: Offset::ZERO,
+    }
+}
+
+/// A follower of [`OTHER`] in this epoch that has been told of so many records.
+fn following_cell(flush: FlushPolicy, epoch: i32, count: i64) -> Arc<Cell> {
+    let cell = cell_with(flush.into());
+    cell.assign(&of_two(OTHER, epoch, &[ME, OTHER]));
+    for offset in 0..count {
+        let token = ask(&cell).token;
+        let step = cell.on_fetch_answer(token, records(0), batch(offset, epoch), Instant::now());
+        assert_eq!(step, FollowStep::GoOn);
+    }
+    cell
+}
+
+fn end(cell: &Cell) -> i64 {
+    cell.inspect(|log| log.log_end_offset().0)
+}
+
+#[test]
+fn a_follower_keeps_what_it_is_sent_and_serves_what_is_committed() {
+    let cell = following_cell(FlushPolicy::Os, 5, 3);
+    let new: Vec<BrokerId> = cell.services.followed.take_new().into_iter().map(|(leader, _)| leader).collect();
+    assert_eq!(new, [OTHER]);
+    let position = ask(&cell);
+    assert_eq!(
+        (position.offset, position.last_fetched_epoch, position.current_leader_epoch),
+        (Offset(3), LeaderEpoch(5), LeaderEpoch(5))
+    );
+    assert_eq!(
+        cell.on_fetch_answer(position.token, records(2), Bytes::new(), Instant::now()),
+        FollowStep::GoOn
+    );
+    let view = |from_leader| cell.view_at((LeaderEpoch::NONE, from_leader), Offset(0), Isolation::ReadUncommitted, 1000, true);
+    assert_eq!(view(false).unwrap().0.high_watermark, Offset(2));
+    assert_eq!(view(true).unwrap_err(), ErrorCode::NotLeaderOrFollower);
+    assert!(matches!(cell.next_fetch(BrokerId(3)), NextFetch::Nothing));
+}
+
+#[test]
+fn a_late_answer_and_one_of_another_leader_do_nothing() {
+    let cell = following_cell(FlushPolicy::Os, 5, 1);
+    let late = ask(&cell).token;
+    let token = ask(&cell).token;
+    let now = Instant::now();
+    assert_eq!(cell.on_fetch_answer(late, records(1), batch(1, 5), now), FollowStep::Leave);
+    cell.assign(&of_two(OTHER, 6, &[ME, OTHER]));
+    assert_eq!(cell.on_fetch_answer(token, records(1), batch(1, 5), now), FollowStep::Leave);
+    assert_eq!(end(&cell), 1);
+}
+
+#[test]
+fn kip_595_a_log_that_parts_is_cut_and_its_checkpoint_corrected_first() {
+    let cell = following_cell(FlushPolicy::Os, 5, 4);
+    cell.assign(&of_two(OTHER, 7, &[OTHER]));
+    let parts = FetchAnswer::Diverging(EpochEnd {
+        epoch: LeaderEpoch(5),
+        end_offset: Offset(2),
+    });
+    let step = cell.on_fetch_answer(ask(&cell).token, parts, Bytes::new(), Instant::now());
+    assert_eq!((step, end(&cell)), (FollowStep::Cut, 2));
+    assert!(cell.directory.take_checkpoint_is_wrong());
+    assert_eq!(cell.end_cut(), FollowStep::GoOn);
+    assert_eq!(ask(&cell).offset, Offset(2));
+    let token = ask(&cell).token;
+    assert_eq!(
+        cell.on_fetch_answer(token, records(3), batch(2, 7), Instant::now()),
+        FollowStep::GoOn
+    );
+    assert_eq!(ask(&cell).last_fetched_epoch, LeaderEpoch(7));
+}
+
+#[test]
+fn a_follower_that_is_behind_the_start_of_the_log_begins_anew() {
+    let cell = following_cell(FlushPolicy::Os, 5, 2);
+    let bounds = FetchAnswer::OutOfRange {
+        log_start: Offset(50),
+        log_end: Offset(60),
+    };
+    let step = cell.on_fetch_answer(ask(&cell).token, bounds, Bytes::new(), Instant::now());
+    assert_eq!((step, cell.end_cut(), end(&cell)), (FollowStep::Cut, FollowStep::GoOn, 50));
+}
+
+#[test]
+fn what_cannot_be_appended_is_asked_for_again_later() {
+    let cell = following_cell(FlushPolicy::Os, 5, 2);
+    let token = ask(&cell).token;
+    let step = cell.on_fetch_answer(token, records(0), batch(0, 5), Instant::now());
+    assert_eq!((step, end(&cell)), (FollowStep::Pause, 2));
+    assert_eq!(ask(&cell).offset, Offset(2));
+}
+
+#[test]
+fn under_commit_a_follower_asks_when_it_has_synced() {
+    let cell = cell_with(FlushPolicy::Commit.into());
+    cell.assign(&of_two(OTHER, 5, &[ME, OTHER]));
+    let queue = cell.services.followed.take_new().remove(0).1;
+    assert_eq!(queue.take().len(), 1, "it has become a follower");
+    let token = ask(&cell).token;
+    let step = cell.on_fetch_answer(token, records(0), batch(0, 5), Instant::now());
+    assert_eq!(step, FollowStep::Wait);
+    cell.directory.committer().drain();
+    assert_eq!(queue.take().len(), 1, "it can say so");
+    assert_eq!(ask(&cell).offset, Offset(1));
+}
+
+fn fetch_of_other(offset: i64, last_epoch: i32) -> FollowerFetch {
+    FollowerFetch {
+        replica: OTHER,
+        broker_epoch: 9,
+        active_epoch: Some(9),
+        current_leader_epoch: LeaderEpoch(5),
+        offset: Offset(offset),
+        last_fetched_epoch: LeaderEpoch(last_epoch),
+        log_start: Offset::ZERO,
+    }
+}
+
+#[test]
+fn a_leader_commits_what_its_follower_has_and_proposes_who_has_caught_up() {
+    let cell = cell_with(ReplicationSettings {
+        min_insync_replicas: 2,
+        ..FlushPolicy::Os.into()
+    });
+    cell.assign(&of_two(ME, 5, &[ME]));
+    let refused = append(&cell, Instant::now()).unwrap_err();
+    assert!(matches!(refused, ProduceError::Refused(ErrorCode::NotEnoughReplicas)), "{refused:?}");
+    assert_eq!(cell.on_follower_fetch(&fetch_of_other(0, -1)).unwrap(), FollowerAnswer::Read);
+    let proposed = cell.services.isr_proposals.take();
+    assert_eq!(proposed.len(), 1, "it has everything that is committed: nothing");
+    let next = Assignment {
+        partition_epoch: 6,
+        ..of_two(ME, 5, &[ME, OTHER])
+    };
+    cell.assign(&next);
+    append(&cell, Instant::now()).unwrap();
+    assert_eq!(cell.view(LeaderEpoch::NONE).unwrap().high_watermark, Offset(0));
+    assert_eq!(cell.on_follower_fetch(&fetch_of_other(1, 5)).unwrap(), FollowerAnswer::Read);
+    assert_eq!(cell.view(LeaderEpoch::NONE).unwrap().high_watermark, Offset(1));
+    let parts = cell.on_follower_fetch(&fetch_of_other(3, 4)).unwrap();
+    assert!(matches!(parts, FollowerAnswer::Diverging(_)), "{parts:?}");
+}
+
+#[test]
+fn the_policy_of_a_partition_changes_with_the_number_of_its_replicas() {
+    let cell = cell_with(ReplicationSettings {
+        flush_replicated: FlushPolicy::Os,
+        ..FlushPolicy::Commit.into()
+    });
+    cell.assign(&Assignment::alone(ME, LeaderEpoch(5)));
+    append(&cell, Instant::now()).unwrap();
+    wait_until_synced(&cell, 1);
+    let two = Assignment {
+        partition_epoch: 6,
+        ..of_two(ME, 5, &[ME])
+    };
+    cell.assign(&two);
+    append(&cell, Instant::now()).unwrap();
+    assert_eq!(cell.view(LeaderEpoch::NONE).unwrap().high_watermark, Offset(2), "it is written");
+}
