@@ -1,9 +1,12 @@
 """Apache Kafka's tools and ours against three nodes: elections, reassignments, the quorum, what `topics --describe` picks out."""
 
 import json
+import os
 import re
+import time
 
 import pytest
+from confluent_kafka import Producer
 
 from harness import kafka as apache
 from harness.cluster import IS_CONTROL, WAIT_S
@@ -92,7 +95,7 @@ def test_an_unclean_election_makes_a_lagging_replica_lead(cluster, topic, tools)
     second = cluster.members[2]
     second.kill()
     cluster.wait("the second replica is out of sync", lambda: cluster.partitions(topic)[0].isr == {1})
-    produce_one(cluster, topic)
+    produce(cluster, topic, [b"one"])
     cluster.members[1].kill()
     second.start()
     cluster.wait("nobody leads", lambda: cluster.partitions(topic, [3])[0].leader == -1)
@@ -102,11 +105,10 @@ def test_an_unclean_election_makes_a_lagging_replica_lead(cluster, topic, tools)
     cluster.wait_for_leaders(topic, {2})
 
 
-def produce_one(cluster, topic):
-    from confluent_kafka import Producer
-
+def produce(cluster, topic, values):
     producer = Producer({"bootstrap.servers": cluster.bootstrap, "acks": "1"})
-    producer.produce(topic, b"one", partition=0)
+    for value in values:
+        producer.produce(topic, value, partition=0)
     assert producer.flush(WAIT_S) == 0
 
 
@@ -125,6 +127,19 @@ def test_replicas_are_moved_watched_and_throttled(cluster, topic, tools, tmp_pat
     settings = dohle("configs", *server, "--describe", "--topic", topic).stdout
     assert "throttled" not in settings
     cluster.wait("the data of the former replica is gone", lambda: not (cluster.members[1].data / f"{topic}-0").exists())
+
+
+def test_what_is_throttled_takes_its_time(cluster, topic, tmp_path):
+    cluster.create(topic, assignment=[[1]], min_insync_replicas=1)
+    produce(cluster, topic, [os.urandom(100_000)] * 60)
+    server = ("--bootstrap-server", cluster.bootstrap)
+    file = plan(tmp_path / "plan.json", topic, [[1, 2]])
+    dohle("reassign-partitions", *server, "--execute", "--reassignment-json-file", str(file), "--throttle", "2000000")
+    begun = time.monotonic()
+    settled(cluster, topic, [[1, 2]])
+    # The first second's worth comes at once, and the last answer is not waited for.
+    assert 1 < time.monotonic() - begun < 20
+    dohle("reassign-partitions", *server, "--verify", "--reassignment-json-file", str(file))
 
 
 def completed(tools, server, file, topic):

@@ -93,7 +93,7 @@ pub(crate) const BROKER_KEYS: &[ConfigKey] = &[
         "follower.replication.throttled.rate",
         ConfigKind::long_from(0),
         Some("9223372036854775807"),
-        "Bytes per second of throttled replicas that this broker fetches as a follower. *Accepted and shown, not acted on yet.*",
+        "Bytes per second that this broker fetches of all replicas that follower.replication.throttled.replicas names, while they are not in sync.",
     )
     .dynamic(Dynamic::PerBroker),
     key(
@@ -143,7 +143,7 @@ pub(crate) const BROKER_KEYS: &[ConfigKey] = &[
         "leader.replication.throttled.rate",
         ConfigKind::long_from(0),
         Some("9223372036854775807"),
-        "Bytes per second of throttled replicas that this broker sends as a leader. *Accepted and shown, not acted on yet.*",
+        "Bytes per second of throttled replicas that this broker sends as a leader. *Accepted and shown, not acted on: followers are slowed down.*",
     )
     .dynamic(Dynamic::PerBroker),
     key(

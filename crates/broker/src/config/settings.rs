@@ -9,6 +9,8 @@ use dohle_protocol::id::BrokerId;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+const FOLLOWER_RATE: &str = "follower.replication.throttled.rate";
+
 /// Values by key, all checked.
 pub(crate) type Values = BTreeMap<String, String>;
 
@@ -75,6 +77,8 @@ pub(crate) struct Settings {
     pub(crate) producer_id_expiration: Duration,
     pub(crate) retention_check_interval: Duration,
     pub(crate) checkpoint_interval: Duration,
+    /// Of throttled replicas; `None`: no limit.
+    pub(crate) follower_bytes_per_second_max: Option<u64>,
     pub(crate) groups: GroupSettings,
     pub(crate) cleaner: CleanerSettings,
 }
@@ -140,6 +144,7 @@ impl Settings {
             producer_id_expiration: milliseconds("producer.id.expiration.ms"),
             retention_check_interval: milliseconds("log.retention.check.interval.ms"),
             checkpoint_interval: milliseconds("log.flush.offset.checkpoint.interval.ms"),
+            follower_bytes_per_second_max: u64::try_from(number(FOLLOWER_RATE)).ok().filter(|rate| *rate < i64::MAX as u64),
             cleaner: CleanerSettings {
                 enabled: boolean("log.cleaner.enable"),
                 threads: size("log.cleaner.threads"),

@@ -4,6 +4,7 @@
 
 mod request;
 mod session;
+mod throttle;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -25,13 +26,15 @@ use crate::replica::followed::LeaderQueue;
 use crate::state::BrokerState;
 
 use session::{Answer, Session};
+use throttle::Throttle;
 
 /// Follows whoever leads, until `stop`.
 pub(crate) async fn run(broker: Arc<BrokerState>, stop: CancellationToken) {
     let mut fetchers = JoinSet::new();
+    let throttle = Arc::new(Throttle::default());
     loop {
         for (leader, queue) in broker.services.followed.take_new() {
-            let fetcher = Fetcher::new(&broker, leader, queue);
+            let fetcher = Fetcher::new(&broker, leader, queue, &throttle);
             let stop = stop.clone();
             fetchers.spawn(async move { stop.run_until_cancelled(fetcher.work()).await });
         }
@@ -57,6 +60,7 @@ struct Fetcher {
     broker: Arc<BrokerState>,
     leader: BrokerId,
     queue: Arc<LeaderQueue>,
+    throttle: Arc<Throttle>,
     client: ClientConfig,
     connection: Option<Connection>,
     session: Session,
@@ -74,11 +78,12 @@ struct Fetcher {
 }
 
 impl Fetcher {
-    fn new(broker: &Arc<BrokerState>, leader: BrokerId, queue: Arc<LeaderQueue>) -> Fetcher {
+    fn new(broker: &Arc<BrokerState>, leader: BrokerId, queue: Arc<LeaderQueue>, throttle: &Arc<Throttle>) -> Fetcher {
         Fetcher {
             broker: Arc::clone(broker),
             leader,
             queue,
+            throttle: Arc::clone(throttle),
             client: request::client_config(broker),
             connection: None,
             session: Session::default(),
@@ -211,14 +216,23 @@ impl Fetcher {
                 Answer::OutOfRange => (self.bounds(&question).await, Bytes::new()),
             };
             let cell = question.cell;
-            match cell.on_fetch_answer(question.position.token, answer, records, now) {
-                FollowStep::Cut => cut.push(cell),
-                step => self.go_on(cell, step, now),
+            let slowed_down = self.slowed_down_until(&cell, records.len(), now);
+            match (cell.on_fetch_answer(question.position.token, answer, records, now), slowed_down) {
+                (FollowStep::Cut, _) => cut.push(cell),
+                (FollowStep::GoOn, Some(due)) => self.paused.push((due, cell)),
+                (step, _) => self.go_on(cell, step, now),
             }
         }
         if !cut.is_empty() {
             self.end_cuts(cut).await;
         }
+    }
+
+    /// When the partition may be asked about again, if an operator wants it to take its time.
+    fn slowed_down_until(&self, cell: &Cell, bytes: usize, now: Instant) -> Option<Instant> {
+        let bytes_per_second = self.broker.settings.load().follower_bytes_per_second_max.filter(|_| bytes > 0)?;
+        let is_named = throttle::names(&self.broker.quorum.image(), cell, self.broker.services.me);
+        is_named.then(|| self.throttle.count(bytes, bytes_per_second, now))
     }
 
     /// The leader's log does not hold what was asked for. What does it hold?
