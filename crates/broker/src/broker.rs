@@ -141,7 +141,7 @@ impl Broker {
         let cluster_id = voters::waiting(state, state.quorum.cluster_id()).await?;
         let directories = match directories {
             Directories::Open(directories) => directories,
-            Directories::Locked(locked) => locked.open(&state.config, &cluster_id)?,
+            Directories::Locked(locked) => locked.open_as_agreed(&state.config, &cluster_id)?,
         };
         if let Some(warning) = state.quorum.status().warning.filter(|_| state.config.roles.controller) {
             tracing::warn!("{warning}");

@@ -34,11 +34,17 @@ impl LockedDirectories {
 
     /// Opens all of them. A node does not start with one that belongs to somebody else.
     pub(crate) fn open(self, config: &NodeConfig, cluster_id: &str) -> Result<LogDirectories, LogDirError> {
+        self.open_each(|dir| dir.open(cluster_id, BrokerId(config.node_id)))
+    }
+
+    /// The same, after the quorum has agreed on the cluster id.
+    pub(crate) fn open_as_agreed(self, config: &NodeConfig, cluster_id: &str) -> Result<LogDirectories, LogDirError> {
+        self.open_each(|dir| dir.open_as_agreed(cluster_id, BrokerId(config.node_id)))
+    }
+
+    fn open_each(self, open: impl Fn(LockedDir) -> Result<LogDir, LogDirError>) -> Result<LogDirectories, LogDirError> {
         let mut missing = self.missing;
-        let opened = self.locked.into_iter().map(|dir| {
-            let path = dir.path().to_path_buf();
-            (path, dir.open(cluster_id, BrokerId(config.node_id)))
-        });
+        let opened = self.locked.into_iter().map(|dir| (dir.path().to_path_buf(), open(dir)));
         let working = working(opened, &mut missing)?;
         Ok(LogDirectories { working, missing })
     }

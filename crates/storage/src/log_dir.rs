@@ -212,13 +212,24 @@ impl LockedDir {
     /// Compares the directory's identity or gives it one, and finds its logs. Directories marked for deletion are removed; what is none of
     /// ours stays untouched.
     pub fn open(self, cluster_id: &str, node_id: BrokerId) -> Result<LogDir, LogDirError> {
+        self.open_beside(cluster_id, node_id, "")
+    }
+
+    /// The same, after the quorum has agreed on the cluster id: its own log may be there already.
+    pub fn open_as_agreed(self, cluster_id: &str, node_id: BrokerId) -> Result<LogDir, LogDirError> {
+        self.open_beside(cluster_id, node_id, METADATA_LOG_DIR)
+    }
+
+    fn open_beside(self, cluster_id: &str, node_id: BrokerId, not_counted: &str) -> Result<LogDir, LogDirError> {
         let LockedDir { disk, path, lock } = self;
         let failed = |source: io::Error| LogDirError::Io {
             path: path.clone(),
             source,
         };
         let entries = disk.list(&path).map_err(failed)?;
-        let meta = identify(&*disk, &path, &entries, cluster_id, node_id)?;
+        let is_log = |entry: &&DirEntry| entry.kind == EntryKind::Directory && parse_log_dir(&entry.name).is_some();
+        let holds_logs = entries.iter().filter(is_log).any(|entry| entry.name != not_counted);
+        let meta = identify(&*disk, &path, holds_logs, cluster_id, node_id)?;
         let ended_epoch = take_clean_shutdown_marker(&*disk, &path).map_err(failed)?;
         let logs = find_logs(&*disk, &path, entries, ended_epoch.is_some());
         Ok(LogDir {
@@ -265,15 +276,12 @@ fn create_durably(disk: &dyn Disk, path: &Path) -> io::Result<()> {
 fn identify(
     disk: &dyn Disk,
     path: &Path,
-    entries: &[DirEntry],
+    holds_logs: bool,
     cluster_id: &str,
     node_id: BrokerId,
 ) -> Result<MetaProperties, LogDirError> {
     let Some(mut found) = MetaProperties::read(disk, path)? else {
-        if entries
-            .iter()
-            .any(|entry| entry.kind == EntryKind::Directory && parse_log_dir(&entry.name).is_some())
-        {
+        if holds_logs {
             return Err(LogDirError::MetaMissing { path: path.to_owned() });
         }
         let meta = MetaProperties {
