@@ -15,6 +15,7 @@ pub use quorum_keys::Roles;
 pub(crate) use quorum_keys::{QuorumKeys, Voters, parse_voters};
 pub(crate) use registry::{BROKER_KEYS, broker_keys_in_order};
 
+use crate::limits::LEADER_BALANCE_INTERVAL_MAX;
 use dohle_metadata::config::key::ConfigError as ValueError;
 use known_keys::Known;
 use listeners::ListenerKeys;
@@ -23,7 +24,6 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use crate::limits::LEADER_BALANCE_INTERVAL_MAX;
 use thiserror::Error;
 
 /// A node's configuration as far as it is fixed for the life of the process; what may change meanwhile is in [`settings`].

@@ -90,7 +90,9 @@ async fn fence_if_gone(broker: &BrokerState, broker_id: BrokerId, broker_epoch: 
         if registered.is_none_or(|registered| registered.fenced || registered.epoch != broker_epoch) {
             return;
         }
-        let Some(address) = endpoints::inter_broker(&image, &broker.config, broker_id) else { return };
+        let Some(address) = endpoints::inter_broker(&image, &broker.config, broker_id) else {
+            return;
+        };
         if refuses(&address).await {
             tracing::warn!("broker {broker_id} is gone: its connection broke, and {address} refuses another; it is fenced");
             return decide(broker, ControllerRequest::FenceBroker { broker_id, broker_epoch }).await;

@@ -32,11 +32,7 @@ pub(crate) async fn change(broker: &BrokerState, request: ControllerRequest, tim
 }
 
 /// Has the controller decide, and looks for it as long as there is none. Also returns up to where the metadata log holds the decision.
-pub(crate) async fn ask(
-    broker: &BrokerState,
-    request: ControllerRequest,
-    timeout: Duration,
-) -> Result<(ControllerReply, Offset), Refusal> {
+pub(crate) async fn ask(broker: &BrokerState, request: ControllerRequest, timeout: Duration) -> Result<(ControllerReply, Offset), Refusal> {
     let deadline = Instant::now() + timeout;
     loop {
         let attempt = match other_leader(broker) {

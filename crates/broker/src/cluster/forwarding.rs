@@ -228,7 +228,10 @@ pub(crate) fn decode_message<M: Message>(version: i16, body: Bytes) -> Result<M,
 }
 
 fn unfit(why: String) -> Refusal {
-    Refusal::new(ErrorCode::InvalidRequest, format!("The request cannot be passed on to the controller: {why}"))
+    Refusal::new(
+        ErrorCode::InvalidRequest,
+        format!("The request cannot be passed on to the controller: {why}"),
+    )
 }
 
 #[cfg(test)]

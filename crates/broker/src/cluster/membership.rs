@@ -93,7 +93,9 @@ pub(crate) async fn join(broker: &Arc<BrokerState>, ended_epoch: i64) -> Result<
     loop {
         match register(broker, ended_epoch).await {
             Err(refusal) if refusal.code == ErrorCode::DuplicateBrokerRegistration && Instant::now() < id_is_free_by => {
-                tracing::info!("waiting: another process with the id of this broker may be alive; if it is not, its session is about to end");
+                tracing::info!(
+                    "waiting: another process with the id of this broker may be alive; if it is not, its session is about to end"
+                );
                 tokio::time::sleep(limits::MEMBERSHIP_POLL * 4).await;
             }
             outcome => return Ok(outcome?),
@@ -109,7 +111,11 @@ async fn register(broker: &Arc<BrokerState>, ended_epoch: i64) -> Result<(), Ref
         broker_id: broker.config.node_id,
         incarnation_id: membership.incarnation_id,
         cluster_id: image.cluster_id().unwrap_or_default().to_owned(),
-        listeners: if is_reachable { membership.listeners.clone() } else { membership.advertised.clone() },
+        listeners: if is_reachable {
+            membership.listeners.clone()
+        } else {
+            membership.advertised.clone()
+        },
         rack: broker.config.rack.clone(),
         previous_broker_epoch: ended_epoch,
         ..BrokerRegistrationRequest::default()
@@ -194,7 +200,11 @@ pub(crate) async fn unfence(broker: &Arc<BrokerState>) -> Result<(), Registratio
     let mut versions = broker.quorum.watch();
     let me = broker.services.me;
     let is_unfenced = |image: &ClusterImage| image.broker(me).is_some_and(|registered| !registered.fenced);
-    if let Ok(version) = versions.wait_for(|version| is_unfenced(&version.image)).await.map(|version| version.clone()) {
+    if let Ok(version) = versions
+        .wait_for(|version| is_unfenced(&version.image))
+        .await
+        .map(|version| version.clone())
+    {
         broker.carried_out.reaches(version.offset).await;
     }
     let settling = Arc::clone(broker);
@@ -224,7 +234,10 @@ pub(crate) async fn leave(broker: &BrokerState) {
         }
         tokio::time::sleep(limits::MEMBERSHIP_POLL).await;
     }
-    tracing::warn!("this broker stops although the controller has not agreed: {}", voters::why_no_controller(broker));
+    tracing::warn!(
+        "this broker stops although the controller has not agreed: {}",
+        voters::why_no_controller(broker)
+    );
 }
 
 /// Tells the controller that this broker is there, by a connection that stays: when that breaks, the controller looks what has happened.

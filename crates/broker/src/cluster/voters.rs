@@ -34,7 +34,11 @@ impl Voting {
             let role = Role::Observer;
             return Ok(Voting { role, voters, bootstrap });
         }
-        let told = if voters.is_empty() { formatted(config, disk)? } else { Some(voters) };
+        let told = if voters.is_empty() {
+            formatted(config, disk)?
+        } else {
+            Some(voters)
+        };
         let voters = match told {
             Some(voters) => voters,
             None if is_told_of_others(config) => Voters::new(),
@@ -55,7 +59,12 @@ fn formatted(config: &NodeConfig, disk: &dyn Disk) -> Result<Option<Voters>, Vot
     let dir = &config.log_dirs[0];
     let read = initial_controllers::read(disk, dir).map_err(|error| VotersError(format!("{}: {error}", dir.display())))?;
     let Some(text) = read else { return Ok(None) };
-    let wrong = |what: &str| VotersError(format!("{} was formatted with the initial controllers {text}: {what}", dir.display()));
+    let wrong = |what: &str| {
+        VotersError(format!(
+            "{} was formatted with the initial controllers {text}: {what}",
+            dir.display()
+        ))
+    };
     let voters = parse_voters(&text).ok_or_else(|| wrong("this is not ID@HOST:PORT,..."))?;
     if !voters.contains_key(&config.quorum_id()) {
         return Err(wrong(&format!(
@@ -64,7 +73,9 @@ fn formatted(config: &NodeConfig, disk: &dyn Disk) -> Result<Option<Voters>, Vot
         )));
     }
     if voters.len() > 1 && config.listeners.controllers.is_empty() {
-        return Err(wrong("the others cannot reach this node, because it has no listener of the controller"));
+        return Err(wrong(
+            "the others cannot reach this node, because it has no listener of the controller",
+        ));
     }
     Ok(Some(voters))
 }
@@ -162,5 +173,8 @@ fn nobody_known(broker: &BrokerState) -> String {
         format!("{address} ({failure})")
     });
     let servers: Vec<String> = servers.collect();
-    format!("None of controller.quorum.bootstrap.servers has told who the controllers are: {}", servers.join(", "))
+    format!(
+        "None of controller.quorum.bootstrap.servers has told who the controllers are: {}",
+        servers.join(", ")
+    )
 }

@@ -120,7 +120,9 @@ pub enum ListenersError {
     InterBrokerUnknown { name: String },
     #[error("listeners holds no listener for clients, only {controllers}")]
     NoClientListener { controllers: String },
-    #[error("process.roles=controller: listeners holds no listener of the controller; its names ({names}) are in controller.listener.names")]
+    #[error(
+        "process.roles=controller: listeners holds no listener of the controller; its names ({names}) are in controller.listener.names"
+    )]
     NoControllerListener { names: String },
     #[error("process.roles=controller: {name} is a listener for clients; leave it away, or set process.roles=broker,controller")]
     ClientListenerOfController { name: String },
@@ -377,7 +379,10 @@ mod tests {
         assert!(refused(false, true, "PLAINTEXT://:1,CONTROLLER://:2").contains("PLAINTEXT is a listener for clients"));
         assert!(refused(false, true, "").contains("no listener of the controller"));
         assert!(refused(true, false, "PLAINTEXT://:1,CONTROLLER://:2").contains("CONTROLLER is a listener of the controller"));
-        assert_eq!(with(true, false, "A://:1,PLAINTEXT://:2").err().map(|error| error.to_string()), Some("listener.security.protocol.map has no entry for the listener A".to_string()));
+        assert_eq!(
+            with(true, false, "A://:1,PLAINTEXT://:2").err().map(|error| error.to_string()),
+            Some("listener.security.protocol.map has no entry for the listener A".to_string())
+        );
         assert_eq!(with(true, false, "PLAINTEXT://:2").unwrap().inter_broker, "PLAINTEXT");
     }
 

@@ -60,9 +60,11 @@ impl QuorumKeys {
                 "controller.quorum.voters={text} names this node ({node_id}), which does not have the role controller. Set \
                  process.roles=broker,controller, or take it off the list of all nodes"
             ),
-            false if voters.is_empty() && bootstrap.is_empty() => "process.roles=broker: this node has to be told who the controllers are, \
+            false if voters.is_empty() && bootstrap.is_empty() => {
+                "process.roles=broker: this node has to be told who the controllers are, \
                  by controller.quorum.voters or controller.quorum.bootstrap.servers"
-                .to_string(),
+                    .to_string()
+            }
             _ => return Ok(QuorumKeys { voters, bootstrap }),
         };
         Err(ConfigError::Rule(wrong))

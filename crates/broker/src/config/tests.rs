@@ -163,7 +163,11 @@ fn of_three(node_id: &str) -> [(&'static str, String); 4] {
 
 fn with_three(node_id: &str, more: &[(&str, &str)]) -> Result<(NodeConfig, Vec<String>), ConfigError> {
     let three = of_three(node_id);
-    let pairs: Vec<(&str, &str)> = three.iter().map(|(key, value)| (*key, &**value)).chain(more.iter().copied()).collect();
+    let pairs: Vec<(&str, &str)> = three
+        .iter()
+        .map(|(key, value)| (*key, &**value))
+        .chain(more.iter().copied())
+        .collect();
     with(&pairs)
 }
 
@@ -174,7 +178,10 @@ fn three_voters_and_brokers_that_observe() {
     assert!(warnings.is_empty(), "{warnings:?}");
     let of_broker = [("process.roles", "broker"), ("listeners", "PLAINTEXT://:9092")];
     assert!(!with_three("4", &of_broker).unwrap().0.roles.controller);
-    let asks = [("process.roles", "broker"), ("controller.quorum.bootstrap.servers", "one:9093,two:9093")];
+    let asks = [
+        ("process.roles", "broker"),
+        ("controller.quorum.bootstrap.servers", "one:9093,two:9093"),
+    ];
     assert_eq!(with(&asks).unwrap().0.quorum.bootstrap.len(), 2);
     let of_controller = [("process.roles", "controller"), ("listeners", "CONTROLLER://:9093")];
     assert!(!with_three("1", &of_controller).unwrap().0.roles.broker);

@@ -27,7 +27,9 @@ pub(crate) async fn handle(broker: &Arc<BrokerState>, ctx: &RequestContext, requ
 
 /// On the leader; any other node answers that it is none.
 pub(crate) async fn decide(broker: &Arc<BrokerState>, request: AddRaftVoterRequest) -> AddRaftVoterResponse {
-    add(broker, request).await.map_or_else(refused, |()| AddRaftVoterResponse::default())
+    add(broker, request)
+        .await
+        .map_or_else(refused, |()| AddRaftVoterResponse::default())
 }
 
 fn refused(refusal: Refusal) -> AddRaftVoterResponse {

@@ -22,7 +22,9 @@ pub(crate) async fn handle(broker: &Arc<BrokerState>, ctx: &RequestContext, requ
             ..ApiVersionsResponse::default()
         };
     }
-    let public = dispatch::served_by(&ctx.connection.listener).iter().filter(|api| !api.key.is_private());
+    let public = dispatch::served_by(&ctx.connection.listener)
+        .iter()
+        .filter(|api| !api.key.is_private());
     let mut api_keys: Vec<ApiVersion> = public.map(|api| served(api.key)).collect();
     api_keys.sort_by_key(|api| api.api_key);
     ApiVersionsResponse {

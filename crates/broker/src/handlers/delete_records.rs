@@ -83,12 +83,7 @@ fn delete_all(broker: &Arc<BrokerState>, request: DeleteRecordsRequest) -> (Vec<
     (topics, changed)
 }
 
-async fn wait_for_followers(
-    broker: &BrokerState,
-    mut changed: Vec<Changed>,
-    topics: &mut [DeleteRecordsTopicResult],
-    deadline: Instant,
-) {
+async fn wait_for_followers(broker: &BrokerState, mut changed: Vec<Changed>, topics: &mut [DeleteRecordsTopicResult], deadline: Instant) {
     loop {
         let image = broker.quorum.image();
         let is_there = |id| image.broker(id).is_some_and(|broker| !broker.fenced);

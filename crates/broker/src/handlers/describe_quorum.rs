@@ -36,7 +36,9 @@ async fn ask_leader(broker: &BrokerState, request: &DescribeQuorumRequest) -> Op
         forwarding::decode_message(version, body)
     };
     let asked: Result<DescribeQuorumResponse, Refusal> = asked.await;
-    asked.inspect_err(|refusal| tracing::debug!("the leader of the quorum does not describe it: {refusal}")).ok()
+    asked
+        .inspect_err(|refusal| tracing::debug!("the leader of the quorum does not describe it: {refusal}"))
+        .ok()
 }
 
 /// What this node knows, in the newest version.
@@ -50,7 +52,12 @@ pub(crate) fn describe(broker: &BrokerState, request: DescribeQuorumRequest) -> 
             ..DescribeQuorumResponse::default()
         };
     }
-    let listener_name = broker.config.listeners.controllers.first().map_or("CONTROLLER", |listener| &*listener.name);
+    let listener_name = broker
+        .config
+        .listeners
+        .controllers
+        .first()
+        .map_or("CONTROLLER", |listener| &*listener.name);
     let nodes = status.voters.iter().map(|voter| {
         let listener = address_of(voter).map(|endpoint| Listener {
             name: listener_name.to_owned(),

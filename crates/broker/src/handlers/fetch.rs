@@ -105,7 +105,10 @@ fn brokers_near(broker: &BrokerState, rack: &str) -> Vec<BrokerId> {
         return Vec::new();
     }
     let image = broker.quorum.image();
-    let near = image.brokers().iter().filter(|broker| broker.is_active() && broker.rack.as_deref() == Some(rack));
+    let near = image
+        .brokers()
+        .iter()
+        .filter(|broker| broker.is_active() && broker.rack.as_deref() == Some(rack));
     near.map(|broker| broker.id).collect()
 }
 

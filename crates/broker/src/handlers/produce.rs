@@ -146,7 +146,11 @@ impl Produce<'_> {
         match self.append(topic, partition, place) {
             Ok(response) => response,
             Err(ProduceError::Refused(error)) => {
-                let named = if self.by_id { TopicRef::Id(TopicId(id)) } else { TopicRef::Name(name.to_owned()) };
+                let named = if self.by_id {
+                    TopicRef::Id(TopicId(id))
+                } else {
+                    TopicRef::Name(name.to_owned())
+                };
                 let error = elsewhere::or(self.broker, &named, index, error);
                 refused(index, error, error.message().to_string())
             }

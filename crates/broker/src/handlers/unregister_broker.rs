@@ -11,11 +11,7 @@ use crate::dispatch::RequestContext;
 use crate::limits::CONTROLLER_TIMEOUT_MAX;
 use crate::state::BrokerState;
 
-pub(crate) async fn handle(
-    broker: &Arc<BrokerState>,
-    _ctx: &RequestContext,
-    request: UnregisterBrokerRequest,
-) -> UnregisterBrokerResponse {
+pub(crate) async fn handle(broker: &Arc<BrokerState>, _ctx: &RequestContext, request: UnregisterBrokerRequest) -> UnregisterBrokerResponse {
     let outcome = match controller::change(broker, ControllerRequest::UnregisterBroker(request), CONTROLLER_TIMEOUT_MAX).await {
         Ok(ControllerReply::UnregisterBroker(outcome)) => outcome,
         Ok(other) => unreachable!("the reply to UnregisterBroker is not {other:?}"),

@@ -41,7 +41,12 @@ pub(super) async fn carry_out(
 }
 
 /// Has the leader of the quorum answer, which is another node.
-pub(super) async fn pass_on<R: Request>(broker: &BrokerState, request: &R, version: i16, timeout: Duration) -> Result<R::Response, Refusal> {
+pub(super) async fn pass_on<R: Request>(
+    broker: &BrokerState,
+    request: &R,
+    version: i16,
+    timeout: Duration,
+) -> Result<R::Response, Refusal> {
     let body = forwarding::encode_message(request, version)?;
     let answer = controller::forward(broker, R::KEY, version, body, timeout).await?;
     forwarding::decode_message(version, answer)

@@ -94,7 +94,9 @@ pub(crate) async fn serve(broker: Arc<BrokerState>, stream: TcpStream, info: Arc
     drop(settings);
     let budget = if info.listener.is_controller {
         // However much clients send, the nodes hear each other.
-        Arc::new(Semaphore::new(limits::CONTROLLER_CONNECTION_BYTES.max(request_bytes_max as usize + LENGTH_BYTES)))
+        Arc::new(Semaphore::new(
+            limits::CONTROLLER_CONNECTION_BYTES.max(request_bytes_max as usize + LENGTH_BYTES),
+        ))
     } else {
         Arc::clone(&broker.request_budget)
     };

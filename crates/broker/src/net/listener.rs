@@ -167,7 +167,8 @@ impl Acceptor {
             served.await;
             let heard_of = info.heard_of.lock().take();
             if let Some((id, epoch)) = heard_of {
-                stop.run_until_cancelled(active_controller::connection_closed(&broker, id, epoch)).await;
+                stop.run_until_cancelled(active_controller::connection_closed(&broker, id, epoch))
+                    .await;
             }
         });
     }

@@ -15,7 +15,10 @@ use crate::clock;
 /// What a fetcher of one leader asks for.
 #[derive(Debug)]
 pub(crate) enum NextFetch {
-    Ask { position: FetchPosition, log_start: Offset },
+    Ask {
+        position: FetchPosition,
+        log_start: Offset,
+    },
     /// What is there has to be synced first; the queue of the fetcher says when it is.
     NotYet,
     /// That leader leads the partition no more, or it cannot be written.
@@ -142,7 +145,9 @@ impl Cell {
         replica.tail.clear();
         let (topic, partition, end) = (&self.topic, self.partition.0, replica.log.log_end_offset());
         let cut = if is_reset {
-            tracing::warn!("{topic}-{partition}: the leader's log begins at {offset}, beyond the end of this one at {end}: begun anew there");
+            tracing::warn!(
+                "{topic}-{partition}: the leader's log begins at {offset}, beyond the end of this one at {end}: begun anew there"
+            );
             replica.log.truncate_fully_and_start_at(offset)
         } else {
             tracing::info!("{topic}-{partition}: the leader has not what is here from {offset} to {end}: cut off");

@@ -160,7 +160,10 @@ fn a_leader_commits_what_its_follower_has_and_proposes_who_has_caught_up() {
     });
     cell.assign(&of_two(ME, 5, &[ME]));
     let refused = append(&cell, Instant::now()).unwrap_err();
-    assert!(matches!(refused, ProduceError::Refused(ErrorCode::NotEnoughReplicas)), "{refused:?}");
+    assert!(
+        matches!(refused, ProduceError::Refused(ErrorCode::NotEnoughReplicas)),
+        "{refused:?}"
+    );
     assert_eq!(cell.on_follower_fetch(&fetch_of_other(0, -1)).unwrap(), FollowerAnswer::Read);
     let proposed = cell.services.isr_proposals.take();
     assert_eq!(proposed.len(), 1, "it has everything that is committed: nothing");
