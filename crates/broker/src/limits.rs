@@ -139,7 +139,7 @@ pub(crate) const MEMBERSHIP_POLL: Duration = Duration::from_millis(50);
 pub(crate) const CONTROLLED_SHUTDOWN_MAX: Duration = Duration::from_secs(3);
 
 /// A broker that stops does not wait longer for a controller that says nothing.
-pub(crate) const CONTROLLER_SILENCE_AT_SHUTDOWN_MAX: Duration = Duration::from_secs(1);
+pub(crate) const CONTROLLER_SILENCE_AT_SHUTDOWN_MAX: Duration = Duration::from_millis(1_500);
 
 /// Other nodes' requests that are in the works at a shutdown have this long to finish.
 pub(crate) const PEER_DRAIN_MAX: Duration = Duration::from_millis(500);

@@ -3,8 +3,9 @@
 use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
 
-/// What is logged if neither `--log-level` nor `DOHLE_LOG` says otherwise. The consensus library logs each step it takes at info.
-const FILTER_DEFAULT: &str = "info,openraft=warn";
+/// What is logged if neither `--log-level` nor `DOHLE_LOG` says otherwise. What the consensus library says of others
+/// that it cannot reach is said better, and less often, by us.
+const FILTER_DEFAULT: &str = "info,openraft=off";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum LogFormat {

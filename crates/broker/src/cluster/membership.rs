@@ -219,7 +219,8 @@ pub(crate) async fn leave(broker: &BrokerState) {
     let end = Instant::now() + limits::CONTROLLED_SHUTDOWN_MAX;
     let mut heard = Instant::now();
     while Instant::now() < end {
-        match tokio::time::timeout_at(end, heartbeat(broker, false, true)).await {
+        let patience = heard + limits::CONTROLLER_SILENCE_AT_SHUTDOWN_MAX;
+        match tokio::time::timeout_at(end.min(patience), heartbeat(broker, false, true)).await {
             Ok(Ok(response)) if response.should_shut_down => return,
             Ok(Ok(response)) if response.error_code == 0 => heard = Instant::now(),
             Ok(Ok(response)) if !is_passing(ErrorCode::from_code(response.error_code)) => {
@@ -229,7 +230,7 @@ pub(crate) async fn leave(broker: &BrokerState) {
             Ok(Err(refusal)) if !is_passing(refusal.code) => {
                 return tracing::warn!("the controller could not be told that this broker stops: {refusal}");
             }
-            _ if heard.elapsed() > limits::CONTROLLER_SILENCE_AT_SHUTDOWN_MAX => break,
+            _ if Instant::now() >= patience => break,
             _ => {}
         }
         tokio::time::sleep(limits::MEMBERSHIP_POLL).await;
