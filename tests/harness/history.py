@@ -31,7 +31,7 @@ class Ledger:
     def first_ack_after(self, moment):
         """Partition -> when the first record that was sent after `moment` was acknowledged."""
         first = {}
-        for sequence, ack in self.acked.items():
+        for sequence, ack in list(self.acked.items()):
             if self.sent_at[sequence] > moment and ack.at < first.get(ack.partition, float("inf")):
                 first[ack.partition] = ack.at
         return first
