@@ -125,7 +125,7 @@ def test_replicas_are_moved_watched_and_throttled(cluster, topic, tools, tmp_pat
     assert "Clearing broker-level throttles on brokers 1,2,3" in shown and f"Clearing topic-level throttles on topic {topic}" in shown
     assert tools.tool(REASSIGN, *server, "--list").stdout == "No partition reassignments found.\n"
     settings = dohle("configs", *server, "--describe", "--topic", topic).stdout
-    assert "throttled" not in settings
+    assert "replication.throttled" not in settings
     cluster.wait("the data of the former replica is gone", lambda: not (cluster.members[1].data / f"{topic}-0").exists())
 
 
@@ -244,17 +244,18 @@ def test_a_controller_is_removed_and_added_again(own, tmp_path, tools):
         return sorted(voter["id"] for voter in json.loads(re.search(r"CurrentVoters: +(.*)", status)[1]))
 
     assert cluster.wait("two voters are left", lambda: voters() if len(voters()) == 2 else None) == sorted(set(cluster.members) - {removed})
-    # A controller that is to be added waits: it has an empty directory, and no voters in its configuration.
+    # A controller that is to be added waits, and serves nobody before: it has an empty directory, and no voters in its configuration.
     member = cluster.members[removed]
     assert member.stop() in (0, 143)
     member.data = member.folder / "data-again"
     cluster.write_properties(member, controller_quorum_voters="", controller_quorum_bootstrap_servers=",".join(
         voter.split("@")[1] for voter in cluster.voters.split(",") if not voter.startswith(f"{removed}@")
     ))  # fmt: skip
-    member.start()
+    member.start(wait=False)
     arguments = (*server, "--command-config", member.folder / "server.properties", "add-controller")
     assert f"Added controller {removed} with directory id " in tools.tool(QUORUM, *arguments).stdout
     cluster.wait("three voters are back", lambda: voters() == [1, 2, 3])
+    member.wait_until_ready()
 
 
 def test_a_broker_that_is_gone_is_unregistered(own, tmp_path, tools):
