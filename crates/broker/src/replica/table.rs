@@ -33,7 +33,6 @@ pub(crate) struct TopicAssignment {
 #[derive(Debug)]
 pub(crate) struct TopicReplicas {
     pub(crate) name: Arc<str>,
-    pub(crate) id: TopicId,
     /// By index of the partition.
     places: Vec<Place>,
 }
@@ -91,7 +90,6 @@ impl Topics {
     fn insert(&mut self, name: Arc<str>, id: TopicId, places: Vec<Place>) {
         let topic = Arc::new(TopicReplicas {
             name: Arc::clone(&name),
-            id,
             places,
         });
         self.by_name.insert(name, Arc::clone(&topic));

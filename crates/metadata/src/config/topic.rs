@@ -73,7 +73,7 @@ topic_keys! {
     "flush.ms", NOT_NEGATIVE_LONG, "1000", ["log.flush.interval.ms", "log.flush.scheduler.interval.ms"], Support::ActedOn,
     "With `flush.policy=interval`: this long after a record was written at the latest, the log is synced to disk; at most a day. Kafka's default is never.";
     "flush.policy", ConfigKind::Enum(&["commit", "interval", "os"]), "commit", ["log.flush.policy"], Support::ActedOn,
-    "What an acknowledgement means on one machine (no key of Kafka's). `commit`: with one replica, the records are synced to disk, and survive a power cut; `interval`: they will be, a sync begins within `flush.ms`, or earlier after `flush.messages`; `os`: the operating system decides when, as in Kafka.";
+    "What an acknowledgement means on one machine (no key of Kafka's). `commit`: the records are synced to disk, and survive a power cut; with several replicas that is so only where it is set, and otherwise the memory of all in sync does; `interval`: they will be, a sync begins within `flush.ms`, or earlier after `flush.messages`; `os`: the operating system decides when, as in Kafka.";
     "follower.replication.throttled.replicas", ConfigKind::List, "", [], ONE_REPLICA,
     "Replicas whose catching up is slowed down on the side of the follower: `partition:broker` pairs, or `*`.";
     "index.interval.bytes", ConfigKind::int_from(0), "65536", ["log.index.interval.bytes"], Support::ActedOn,

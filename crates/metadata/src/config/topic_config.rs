@@ -13,7 +13,7 @@ use crate::limits::CONFIG_VALUE_BYTES_MAX;
 /// What an acknowledged write is worth on the machine that acknowledged it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum FlushPolicy {
-    /// With one replica: synced to disk. With more: in the memory of all replicas in sync.
+    /// Synced to disk. With several replicas only if somebody has set it: otherwise in the memory of all replicas in sync.
     #[default]
     Commit,
     /// Synced some time later, see `flush.ms` and `flush.messages`.
