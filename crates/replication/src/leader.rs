@@ -140,8 +140,14 @@ impl Leader {
     /// The metadata have changed within the epoch. Returns the bytes that became readable.
     pub(crate) fn on_assignment(&mut self, assignment: &Assignment, now_ms: i64) -> Option<u64> {
         self.now_ms = self.now_ms.max(now_ms);
+        let was_in_sync = self.in_sync.committed().to_vec();
         self.in_sync.commit(assignment.partition_epoch, &assignment.isr);
         self.set_replicas(assignment);
+        // Whoever was taken out is not there, as far as the controller knows, and is not waited for until it fetches again.
+        let is_out = |id: &BrokerId| was_in_sync.contains(id) && !assignment.isr.contains(id);
+        for remote in self.remotes.iter_mut().filter(|remote| is_out(&remote.id)) {
+            remote.is_eligible = false;
+        }
         self.advance()
     }
 

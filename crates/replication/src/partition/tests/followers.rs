@@ -49,6 +49,22 @@ fn refusal(partition: &mut TestPartition, fetch: FollowerFetch) -> ErrorCode {
 }
 
 #[test]
+fn a_replica_that_the_controller_has_taken_out_holds_nothing_back() {
+    let mut partition = leader_of_three(&[1, 2, 3], 2);
+    serve(&mut partition, fetch(2, 10), 0);
+    serve(&mut partition, fetch(3, 10), 0);
+    assert_eq!(high_watermark(&partition), 10);
+    partition.on_assignment(&of_three(6, &[1, 2]), log(10, 10), 1);
+    partition.on_append(Offset(12), 100);
+    serve(&mut partition, fetch(2, 12), 2);
+    assert_eq!(high_watermark(&partition), 12, "3 had everything a moment ago, but is gone");
+    serve(&mut partition, fetch(3, 10), 3);
+    partition.on_append(Offset(13), 100);
+    serve(&mut partition, fetch(2, 13), 4);
+    assert_eq!(high_watermark(&partition), 12, "3 is back, and about to be in sync");
+}
+
+#[test]
 fn the_high_watermark_is_what_all_in_sync_have() {
     let mut partition = leader_of_three(&[1, 2, 3], 2);
     assert_eq!(high_watermark(&partition), 4, "what was known when it became leader");
