@@ -67,7 +67,10 @@ async fn without_a_majority_metadata_are_read_and_changes_time_out_with_a_reason
     assert!(begun.elapsed() < Duration::from_secs(10));
     assert_eq!(ErrorCode::from_code(refused.error_code), ErrorCode::RequestTimedOut);
     let message = refused.error_message.unwrap();
-    assert!(message.contains("Of 3 controllers 1 can be reached") && message.contains("2 are a majority"), "{message}");
+    assert!(
+        message.contains("Of 3 controllers 1 can be reached") && message.contains("2 are a majority"),
+        "{message}"
+    );
     assert_eq!(nodes.topics(left).await, ["before"]);
 
     nodes.start(&[one]).await;
@@ -86,7 +89,13 @@ async fn one_after_the_other_is_restarted_and_none_is_missed() {
         let left: Vec<i32> = ALL.into_iter().filter(|left| *left != id).collect();
         until(left, async || nodes.brokers(other).await).await;
         let topic = nodes.metadata(other).await.topics.remove(0);
-        assert!(topic.partitions.iter().all(|partition| partition.leader_id != id && partition.error_code == 0), "{topic:?}");
+        assert!(
+            topic
+                .partitions
+                .iter()
+                .all(|partition| partition.leader_id != id && partition.error_code == 0),
+            "{topic:?}"
+        );
         nodes.start(&[id]).await;
         until(ALL.to_vec(), async || nodes.brokers(other).await).await;
     }

@@ -23,7 +23,11 @@ async fn three_nodes_agree_on_a_cluster_and_each_passes_changes_on() {
     }
     for id in ALL {
         assert_created(&nodes.create(id, &format!("by-{id}"), 3, 3, 10_000).await);
-        assert_eq!(nodes.topics(id).await.len(), id as usize, "it is carried out where it was asked for");
+        assert_eq!(
+            nodes.topics(id).await.len(),
+            id as usize,
+            "it is carried out where it was asked for"
+        );
         let taken = nodes.create(id, "by-1", 1, 1, 10_000).await;
         assert_eq!(taken.error_code, ErrorCode::TopicAlreadyExists.code());
     }
@@ -69,7 +73,10 @@ async fn the_quorum_is_described_by_whoever_is_asked() {
     for id in ALL {
         let quorum = nodes.quorum(id).await;
         assert_eq!(quorum.leader_id, controller);
-        assert!(quorum.current_voters.iter().all(|voter| voter.log_end_offset > 0), "as the leader knows: {quorum:?}");
+        assert!(
+            quorum.current_voters.iter().all(|voter| voter.log_end_offset > 0),
+            "as the leader knows: {quorum:?}"
+        );
     }
     for (id, address) in nodes.controller_addresses() {
         let described = nodes.describe_controllers(&address).await;
@@ -78,7 +85,10 @@ async fn the_quorum_is_described_by_whoever_is_asked() {
         assert_eq!(format!("{}:{}", told.host, told.port), address);
     }
     let client = nodes.address(1);
-    assert_eq!(nodes.describe_controllers(&client).await.error_code, ErrorCode::MismatchedEndpointType.code());
+    assert_eq!(
+        nodes.describe_controllers(&client).await.error_code,
+        ErrorCode::MismatchedEndpointType.code()
+    );
     let topic = CreatableTopic {
         name: "by-controller".to_owned(),
         num_partitions: 1,
@@ -111,7 +121,11 @@ async fn g2_a_directory_of_another_cluster_is_refused() {
     let voters = nodes.voters.clone();
     others.prepare(
         4,
-        &[("process.roles", "broker"), ("listeners", "PLAINTEXT://127.0.0.1:0"), ("controller.quorum.voters", &voters)],
+        &[
+            ("process.roles", "broker"),
+            ("listeners", "PLAINTEXT://127.0.0.1:0"),
+            ("controller.quorum.voters", &voters),
+        ],
     );
     let error = others.try_start(4).await.unwrap_err().to_string();
     assert!(error.contains(&cluster_id) && error.contains(&foreign_id), "{error}");

@@ -66,7 +66,10 @@ impl Log {
 
     /// In order of the ids.
     pub(crate) async fn isr(&self, nodes: &Nodes, id: i32) -> Vec<i32> {
-        let mut isr = self.partition(nodes, id).await.map_or_else(Vec::new, |partition| partition.isr_nodes);
+        let mut isr = self
+            .partition(nodes, id)
+            .await
+            .map_or_else(Vec::new, |partition| partition.isr_nodes);
         isr.sort_unstable();
         isr
     }
@@ -140,7 +143,12 @@ impl Log {
             for batch in batch::batches(records) {
                 let batch = batch.unwrap();
                 next = batch.header.next_offset().0;
-                for record in batch.records(DecodeLimits { decompressed_bytes_max: 1 << 20 }).unwrap() {
+                for record in batch
+                    .records(DecodeLimits {
+                        decompressed_bytes_max: 1 << 20,
+                    })
+                    .unwrap()
+                {
                     values.push(String::from_utf8(record.unwrap().value.unwrap().to_vec()).unwrap());
                 }
             }
@@ -190,6 +198,8 @@ impl Log {
 
 async fn call<R: Request>(nodes: &Nodes, id: i32, request: &R, version_max: i16) -> R::Response {
     let address = nodes.address(id);
-    let connection = Connection::open(&address, &ClientConfig::for_servers(&address).unwrap()).await.unwrap();
+    let connection = Connection::open(&address, &ClientConfig::for_servers(&address).unwrap())
+        .await
+        .unwrap();
     connection.call_up_to(request, version_max).await.unwrap()
 }

@@ -49,7 +49,11 @@ impl Nodes {
                 listeners = format!("PLAINTEXT://127.0.0.1:{client},{listeners}");
             }
             let voters = nodes.voters.clone();
-            let settings = [("process.roles", roles), ("listeners", &listeners), ("controller.quorum.voters", &voters)];
+            let settings = [
+                ("process.roles", roles),
+                ("listeners", &listeners),
+                ("controller.quorum.voters", &voters),
+            ];
             nodes.prepare(id, &settings);
         }
         nodes
@@ -59,7 +63,14 @@ impl Nodes {
     pub(crate) fn add_broker(&mut self, id: i32) {
         let listeners = format!("PLAINTEXT://127.0.0.1:{}", free_port());
         let voters = self.voters.clone();
-        self.prepare(id, &[("process.roles", "broker"), ("listeners", &listeners), ("controller.quorum.voters", &voters)]);
+        self.prepare(
+            id,
+            &[
+                ("process.roles", "broker"),
+                ("listeners", &listeners),
+                ("controller.quorum.voters", &voters),
+            ],
+        );
     }
 
     pub(crate) fn prepare(&mut self, id: i32, settings: &[(&str, &str)]) {
@@ -85,7 +96,10 @@ impl Nodes {
             started.push((*id, tokio::spawn(start_again(config))));
         }
         for (id, node) in started {
-            let node = node.await.unwrap().unwrap_or_else(|error| panic!("node {id} does not start: {error}"));
+            let node = node
+                .await
+                .unwrap()
+                .unwrap_or_else(|error| panic!("node {id} does not start: {error}"));
             self.running.insert(id, node);
         }
     }
@@ -98,14 +112,20 @@ impl Nodes {
 
     fn config(&self, id: i32) -> NodeConfig {
         let set = self.settings[&id].clone();
-        let overrides = Overrides { set, ..Overrides::default() };
+        let overrides = Overrides {
+            set,
+            ..Overrides::default()
+        };
         NodeConfig::load(None, &overrides).unwrap().0
     }
 
     /// Stops these in order, all at the same time. Returns how long that took.
     pub(crate) async fn stop(&mut self, ids: &[i32]) -> Duration {
         let begun = Instant::now();
-        let nodes: Vec<_> = ids.iter().map(|id| tokio::spawn(self.running.remove(id).unwrap().shutdown())).collect();
+        let nodes: Vec<_> = ids
+            .iter()
+            .map(|id| tokio::spawn(self.running.remove(id).unwrap().shutdown()))
+            .collect();
         for node in nodes {
             node.await.unwrap();
         }
@@ -199,7 +219,9 @@ impl Nodes {
 
 /// In the newest version, by a connection of its own.
 pub(crate) async fn ask<R: Request>(address: &str, request: &R) -> R::Response {
-    let connection = Connection::open(address, &ClientConfig::for_servers(address).unwrap()).await.unwrap();
+    let connection = Connection::open(address, &ClientConfig::for_servers(address).unwrap())
+        .await
+        .unwrap();
     connection.call(request).await.unwrap()
 }
 
@@ -218,7 +240,12 @@ pub(crate) async fn until<T: PartialEq + std::fmt::Debug>(expected: T, mut asked
 
 #[track_caller]
 pub(crate) fn assert_created(result: &CreatableTopicResult) {
-    assert_eq!(ErrorCode::from_code(result.error_code), ErrorCode::None, "{:?}", result.error_message);
+    assert_eq!(
+        ErrorCode::from_code(result.error_code),
+        ErrorCode::None,
+        "{:?}",
+        result.error_message
+    );
 }
 
 /// A node that was killed in this process may hold its directory and its ports for a moment longer.

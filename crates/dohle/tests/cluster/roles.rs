@@ -19,9 +19,7 @@ async fn controllers_and_brokers_apart() {
         assert_created(&nodes.create(id, &format!("by-{id}"), 2, 2, 10_000).await);
     }
     let quorum = nodes.quorum(12).await;
-    let ids = |replicas: &[ReplicaState]| -> Vec<i32> {
-        replicas.iter().map(|replica| replica.replica_id).collect()
-    };
+    let ids = |replicas: &[ReplicaState]| -> Vec<i32> { replicas.iter().map(|replica| replica.replica_id).collect() };
     assert_eq!(ids(&quorum.current_voters), [1, 2, 3]);
     assert!(ids(&quorum.observers).iter().all(|id| [11, 12].contains(id)), "{quorum:?}");
 
@@ -38,7 +36,10 @@ async fn a_node_that_was_alone_is_joined_by_a_broker_that_asks_it() {
     let controller = format!("127.0.0.1:{}", free_port());
     let listeners = format!("PLAINTEXT://127.0.0.1:0,CONTROLLER://{controller}");
     // As in Apache Kafka's own file.
-    nodes.prepare(1, &[("listeners", &listeners), ("controller.quorum.bootstrap.servers", &controller)]);
+    nodes.prepare(
+        1,
+        &[("listeners", &listeners), ("controller.quorum.bootstrap.servers", &controller)],
+    );
     nodes.start(&[1]).await;
     assert_created(&nodes.create(1, "alone", 1, 1, 10_000).await);
     assert_eq!(nodes.brokers(1).await, [1]);
@@ -59,7 +60,10 @@ async fn a_node_that_was_alone_is_joined_by_a_broker_that_asks_it() {
     let first = nodes.address(1);
     until(first, async || {
         let brokers = nodes.metadata(2).await.brokers;
-        brokers.iter().find(|broker| broker.node_id == 1).map_or_else(String::new, |broker| format!("{}:{}", broker.host, broker.port))
+        brokers
+            .iter()
+            .find(|broker| broker.node_id == 1)
+            .map_or_else(String::new, |broker| format!("{}:{}", broker.host, broker.port))
     })
     .await;
     nodes.stop(&[2]).await;
@@ -84,5 +88,8 @@ async fn a_controller_without_voters_is_one_when_it_was_formatted_so() {
     std::fs::create_dir_all(nodes.dir(4)).unwrap();
     initial_controllers::write(&disk, &nodes.dir(4), "1@127.0.0.1:1").unwrap();
     let error = nodes.try_start(4).await.unwrap_err().to_string();
-    assert!(error.contains("initial controllers 1@127.0.0.1:1") && error.contains("not among them"), "{error}");
+    assert!(
+        error.contains("initial controllers 1@127.0.0.1:1") && error.contains("not among them"),
+        "{error}"
+    );
 }

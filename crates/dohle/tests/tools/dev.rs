@@ -41,8 +41,14 @@ fn three_nodes_form_a_cluster_and_stop_together() {
     let mut lines = BufReader::new(dev.stdout.take().unwrap());
     let ready = wait_for(&mut lines, " nodes are ready at ");
     let bootstrap = format!("localhost:{port},localhost:{},localhost:{}", port + 2, port + 4);
-    assert!(ready.ends_with(&format!("3 nodes are ready at {bootstrap}; Ctrl-C stops them\n")), "{ready}");
-    assert!((1..=3).all(|node| ready.contains(&format!("node {node} | dohle node {node} is ready "))), "{ready}");
+    assert!(
+        ready.ends_with(&format!("3 nodes are ready at {bootstrap}; Ctrl-C stops them\n")),
+        "{ready}"
+    );
+    assert!(
+        (1..=3).all(|node| ready.contains(&format!("node {node} | dohle node {node} is ready "))),
+        "{ready}"
+    );
     let server = ["--bootstrap-server", &bootstrap];
     run(&[&["topics"], &server[..], &["--create", "--topic", "t"]].concat()).quiet();
     let described = run(&[&["topics"], &server[..], &["--describe", "--topic", "t"]].concat()).quiet();
@@ -53,7 +59,10 @@ fn three_nodes_form_a_cluster_and_stop_together() {
     let ended = finish(dev);
     let rest = rest.join().unwrap();
     assert_eq!(ended.code, 0, "{rest}\n{}", ended.errors);
-    assert!((1..=3).all(|node| rest.contains(&format!("node {node} ended: exit status: 0"))), "{rest}");
+    assert!(
+        (1..=3).all(|node| rest.contains(&format!("node {node} ended: exit status: 0"))),
+        "{rest}"
+    );
     assert!((1..=3).all(|node| folder.path().join(format!("node-{node}/meta.properties")).exists()));
 }
 

@@ -31,10 +31,16 @@ fn leaders_that_need_no_election_are_told_and_missing_partitions_are_errors() {
     );
     let missing = at(&node, &[&elect[..], &["--path-to-json-file", &json]].concat()).failed();
     assert!(missing.contains("Valid replica already elected for partitions t-0\n"), "{missing}");
-    assert!(missing.contains("Error completing leader election (PREFERRED) for partition: nope-0: "), "{missing}");
+    assert!(
+        missing.contains("Error completing leader election (PREFERRED) for partition: nope-0: "),
+        "{missing}"
+    );
     assert!(missing.contains("1 replica(s) could not be elected"), "{missing}");
     let nothing = at(&node, &elect).failed();
-    assert!(nothing.contains("One and only one of the following options is required"), "{nothing}");
+    assert!(
+        nothing.contains("One and only one of the following options is required"),
+        "{nothing}"
+    );
 }
 
 #[test]
@@ -54,9 +60,18 @@ fn replicas_stay_where_there_is_only_one_broker() {
     );
     let json = file(&node, plan);
     let started = tool(&["--execute", "--reassignment-json-file", &json, "--throttle", "5000000"]).quiet();
-    assert!(started.contains("Save this to use as the --reassignment-json-file option during rollback"), "{started}");
-    assert!(started.contains("The inter-broker throttle limit was set to 5000000 B/s\n"), "{started}");
-    assert!(started.ends_with("Successfully started partition reassignments for t-0,t-1\n"), "{started}");
+    assert!(
+        started.contains("Save this to use as the --reassignment-json-file option during rollback"),
+        "{started}"
+    );
+    assert!(
+        started.contains("The inter-broker throttle limit was set to 5000000 B/s\n"),
+        "{started}"
+    );
+    assert!(
+        started.ends_with("Successfully started partition reassignments for t-0,t-1\n"),
+        "{started}"
+    );
     let throttles = || {
         let broker = at(&node, &["configs", "--describe", "--broker", "1"]).quiet();
         let topic = at(&node, &["configs", "--describe", "--topic", "t"]).quiet();
@@ -79,7 +94,10 @@ fn replicas_stay_where_there_is_only_one_broker() {
     );
     assert_eq!(throttles(), (false, false));
     let cancelled = tool(&["--cancel", "--reassignment-json-file", &json]).quiet();
-    assert!(cancelled.starts_with("None of the specified partition reassignments are active.\n"), "{cancelled}");
+    assert!(
+        cancelled.starts_with("None of the specified partition reassignments are active.\n"),
+        "{cancelled}"
+    );
 }
 
 #[test]
@@ -102,7 +120,12 @@ fn a_broker_that_nobody_knows_is_not_unregistered_and_the_last_voter_stays() {
     let node = Node::start(&[]);
     let unknown = at(&node, &["cluster", "unregister", "--id", "9"]).failed();
     assert!(unknown.contains("Broker ID 9 is not currently registered"), "{unknown}");
-    let remove = |id: &str, flags: &[&str]| at(&node, &[&["metadata-quorum", "remove-controller", "--controller-id", id], flags].concat());
+    let remove = |id: &str, flags: &[&str]| {
+        at(
+            &node,
+            &[&["metadata-quorum", "remove-controller", "--controller-id", id], flags].concat(),
+        )
+    };
     let last = remove("1", &[]).failed();
     assert!(last.contains("node 1 is the last voter"), "{last}");
     let stranger = remove("9", &[]).failed();
