@@ -71,7 +71,9 @@ fn cluster(args: &ClusterArgs) -> anyhow::Result<ExitCode> {
                 Some(id) => writeln!(out, "Cluster ID: {id}")?,
                 None => writeln!(out, "No cluster ID found. The Kafka version is probably too old.")?,
             },
-            Action::ListEndpoints { include_fenced_brokers, .. } => {
+            Action::ListEndpoints {
+                include_fenced_brokers, ..
+            } => {
                 let described = admin.describe_cluster(*include_fenced_brokers).await?;
                 write_endpoints(&mut out, &described.brokers)?;
             }

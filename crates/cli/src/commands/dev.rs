@@ -118,7 +118,11 @@ async fn dev(args: &DevArgs) -> anyhow::Result<ExitCode> {
         }
         let all_are_ready = nodes.len() == usize::from(args.nodes) && nodes.iter().all(|node| node.is_ready);
         if all_are_ready && !announced && !stopping {
-            say(&format!("{} nodes are ready at {}; Ctrl-C stops them", nodes.len(), bootstrap_servers(args)));
+            say(&format!(
+                "{} nodes are ready at {}; Ctrl-C stops them",
+                nodes.len(),
+                bootstrap_servers(args)
+            ));
             announced = true;
         }
     }
@@ -175,7 +179,11 @@ fn command_line(arguments: &[OsString]) -> String {
 
 fn start(number: u16, command: &mut Command, events: &mpsc::Sender<Event>) -> anyhow::Result<Node> {
     // In a group of its own: Ctrl-C reaches this process only, which then stops the nodes, once.
-    command.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .process_group(0)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let mut child = command.spawn().with_context(|| format!("node {number} cannot be started"))?;
     let process = pidfd_open(Pid::from_child(&child), PidfdFlags::empty())?;
     let readers = [

@@ -106,7 +106,10 @@ fn parse_partitions(text: &str) -> anyhow::Result<BTreeSet<TopicPartition>> {
     let mut partitions = BTreeSet::new();
     for entry in listed.context("Replica election data is missing \"partitions\" field")? {
         let topic = entry.get("topic").and_then(Value::as_str);
-        let index = entry.get("partition").and_then(Value::as_i64).and_then(|index| i32::try_from(index).ok());
+        let index = entry
+            .get("partition")
+            .and_then(Value::as_i64)
+            .and_then(|index| i32::try_from(index).ok());
         let (Some(topic), Some(index)) = (topic, index) else {
             anyhow::bail!("{entry} names no topic and partition");
         };
@@ -133,7 +136,10 @@ fn report(out: &mut impl Write, election: &str, outcomes: &PerPartition) -> io::
     }
     if !succeeded.is_empty() {
         let partitions = succeeded.join(", ");
-        writeln!(out, "Successfully completed leader election ({election}) for partitions {partitions}")?;
+        writeln!(
+            out,
+            "Successfully completed leader election ({election}) for partitions {partitions}"
+        )?;
     }
     if !not_needed.is_empty() {
         writeln!(out, "Valid replica already elected for partitions {}", not_needed.join(", "))?;

@@ -68,7 +68,13 @@ enum Action {
         #[arg(long, short = 'i', value_name = "ID", allow_negative_numbers = true)]
         controller_id: i32,
         /// The id of its directory; the number alone decides
-        #[arg(long, short = 'd', value_name = "ID", default_value = "AAAAAAAAAAAAAAAAAAAAAA", allow_hyphen_values = true)]
+        #[arg(
+            long,
+            short = 'd',
+            value_name = "ID",
+            default_value = "AAAAAAAAAAAAAAAAAAAAAA",
+            allow_hyphen_values = true
+        )]
         controller_directory_id: String,
         /// Only say what would be done
         #[arg(long)]

@@ -145,7 +145,11 @@ fn check(args: &ReassignArgs) -> anyhow::Result<()> {
         (args.additional, "additional", args.execute),
         (args.preserve_throttles, "preserve-throttles", args.verify || args.cancel),
         (args.timeout.is_some(), "timeout", args.execute || args.cancel),
-        (args.bootstrap_controller.is_some(), "bootstrap-controller", args.cancel || args.list),
+        (
+            args.bootstrap_controller.is_some(),
+            "bootstrap-controller",
+            args.cancel || args.list,
+        ),
     ] {
         if given && !allowed {
             return usage(format!("Option \"[{option}]\" can't be used with this action"));
@@ -302,7 +306,10 @@ async fn cancel(admin: &Admin, args: &ReassignArgs, targets: &Plan) -> anyhow::R
         if let Some(errors) = errors(&admin.alter_reassignments(&cancelled).await?) {
             return Err(Terse(format!("Error cancelling partition reassignment{count} for:\n{errors}")).into());
         }
-        println!("Successfully cancelled partition reassignment{count} for: {}", join(cancelled.keys()));
+        println!(
+            "Successfully cancelled partition reassignment{count} for: {}",
+            join(cancelled.keys())
+        );
     }
     println!("None of the specified partition moves are active.");
     if !args.preserve_throttles {
@@ -357,7 +364,10 @@ mod tests {
             (&["--generate", "--broker-list", "1"], "[topics-to-move-json-file]"),
             (&["--verify", file, "f", "--throttle", "1"], "[throttle]"),
             (&["--verify", file, "f", "--bootstrap-controller", "c:1"], "[bootstrap-controller]"),
-            (&["--list", "--bootstrap-controller", "c:1", "--bootstrap-server", "s:1"], "cannot be used with"),
+            (
+                &["--list", "--bootstrap-controller", "c:1", "--bootstrap-server", "s:1"],
+                "cannot be used with",
+            ),
         ] {
             let error = checked(arguments).unwrap_err();
             assert!(error.contains(part), "{arguments:?}: {error}");

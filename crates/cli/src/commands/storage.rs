@@ -176,7 +176,9 @@ struct Voters {
 
 impl Voters {
     fn of(args: &FormatArgs, properties: &Properties, node_id: i32) -> anyhow::Result<Voters> {
-        let static_voters = properties.get("controller.quorum.voters").is_some_and(|voters| !voters.trim().is_empty());
+        let static_voters = properties
+            .get("controller.quorum.voters")
+            .is_some_and(|voters| !voters.trim().is_empty());
         if static_voters && (args.standalone || args.initial_controllers.is_some()) {
             return usage("controller.quorum.voters names the voters already: leave out --standalone and --initial-controllers");
         }
@@ -326,7 +328,9 @@ mod tests {
         std::fs::write(&file, format!("{text}log.dirs={}\n", data.display())).unwrap();
         let all = ["format", "-t", "AInY07pnSWObwD49BC1fGQ", "-c", file.to_str().unwrap()];
         let args = StorageArgs::try_parse_from([&["storage"], &all[..], flags].concat()).map_err(|error| error.to_string())?;
-        let Action::Format(args) = args.action else { unreachable!("format was asked for") };
+        let Action::Format(args) = args.action else {
+            unreachable!("format was asked for")
+        };
         format(&args).map_err(|error| error.to_string())?;
         let meta = MetaProperties::read(&RealDisk::new(), &data).unwrap().unwrap();
         Ok((stored_controllers::read(&RealDisk::new(), &data).unwrap(), meta.directory_id))

@@ -122,7 +122,9 @@ impl Consumer {
                     topic: name.clone(),
                     partition: data.partition_index,
                 };
-                let LeaderIdAndEpoch { leader_id, leader_epoch, .. } = data.current_leader;
+                let LeaderIdAndEpoch {
+                    leader_id, leader_epoch, ..
+                } = data.current_leader;
                 if leader_id >= 0 && self.cluster.learn_leader(&tp, leader_id, leader_epoch, &nodes) {
                     // It is asked at once.
                     continue;

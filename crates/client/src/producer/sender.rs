@@ -272,7 +272,9 @@ impl Sender {
         for (tp, batch) in outcome.batches {
             let verdict = match answers.remove(&tp) {
                 Some(answer) => {
-                    let LeaderIdAndEpoch { leader_id, leader_epoch, .. } = answer.current_leader;
+                    let LeaderIdAndEpoch {
+                        leader_id, leader_epoch, ..
+                    } = answer.current_leader;
                     if leader_id >= 0 {
                         self.cluster.learn_leader(&tp, leader_id, leader_epoch, &nodes);
                     }

@@ -83,7 +83,9 @@ fn entries(text: &str, name: &str) -> anyhow::Result<Vec<Value>> {
     let version = json.get("version").map_or(Some(1), Value::as_i64);
     anyhow::ensure!(version == Some(1), "Not supported version field value {version:?}");
     let listed = json.get(name).map(|list| list.as_array().cloned());
-    listed.unwrap_or_else(|| Some(Vec::new())).with_context(|| format!("{name} is not a list"))
+    listed
+        .unwrap_or_else(|| Some(Vec::new()))
+        .with_context(|| format!("{name} is not a list"))
 }
 
 /// With the fields in Kafka's order, on one line.
@@ -129,14 +131,22 @@ mod tests {
             (partition(r#""replicas":"x""#), "not a list"),
             (partition(r#""replicas":[1,"x"]"#), "not numbers"),
             (partition(r#""replica":[1]"#), "Missing field replicas"),
-            (partition(r#""replicas":[1],"log_dirs":["any","any"]"#), "different from size of log dirs"),
+            (
+                partition(r#""replicas":[1],"log_dirs":["any","any"]"#),
+                "different from size of log dirs",
+            ),
             (partition(r#""replicas":[1],"log_dirs":["/a"]"#), "can only be \"any\""),
         ] {
             let error = parse_plan(&text).unwrap_err().to_string();
             assert!(error.contains(part), "{text}: {error}");
         }
         let twice = r#"{"partitions":[{"topic":"t","partition":0,"replicas":[1]},{"topic":"t","partition":0,"replicas":[2]}]}"#;
-        assert!(parse_plan(twice).unwrap_err().to_string().contains("duplicate topic partitions: t-0"));
+        assert!(
+            parse_plan(twice)
+                .unwrap_err()
+                .to_string()
+                .contains("duplicate topic partitions: t-0")
+        );
     }
 
     #[test]
@@ -144,7 +154,12 @@ mod tests {
         let check = |replicas: &[i32]| check_plan(&Plan::from([(TopicPartition::new("t", 0), replicas.to_vec())]));
         assert!(check(&[1, 2]).is_ok());
         assert!(check(&[]).unwrap_err().to_string().contains("replica list cannot be empty"));
-        assert!(check(&[1, 2, 1]).unwrap_err().to_string().contains("t-0 contains multiple entries for 1"));
+        assert!(
+            check(&[1, 2, 1])
+                .unwrap_err()
+                .to_string()
+                .contains("t-0 contains multiple entries for 1")
+        );
         assert!(check_plan(&Plan::new()).is_err());
     }
 

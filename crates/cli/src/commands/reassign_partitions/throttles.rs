@@ -70,7 +70,11 @@ pub(super) async fn clear(admin: &Admin, targets: &Plan) -> anyhow::Result<()> {
         .collect();
     brokers.extend(targets.values().flatten());
     let ids: Vec<i32> = brokers.into_iter().collect();
-    println!("Clearing broker-level throttles on broker{} {}", plural(ids.len()), super::join(&ids));
+    println!(
+        "Clearing broker-level throttles on broker{} {}",
+        plural(ids.len()),
+        super::join(&ids)
+    );
     let deletions = |keys: &[&str]| -> Vec<ConfigChange> { keys.iter().map(|key| ConfigChange::Delete((*key).to_owned())).collect() };
     for id in ids {
         admin.alter_configs(&Resource::Broker(id), &deletions(&BROKER_KEYS)).await?;
@@ -79,7 +83,10 @@ pub(super) async fn clear(admin: &Admin, targets: &Plan) -> anyhow::Result<()> {
     let names: Vec<&str> = topics.iter().map(|topic| &***topic).collect();
     println!("Clearing topic-level throttles on topic{} {}", plural(names.len()), names.join(","));
     for name in names {
-        match admin.alter_configs(&Resource::Topic(name.to_owned()), &deletions(&TOPIC_KEYS)).await {
+        match admin
+            .alter_configs(&Resource::Topic(name.to_owned()), &deletions(&TOPIC_KEYS))
+            .await
+        {
             // It was deleted, and its configuration with it.
             Err(error) if error.code() == Some(ErrorCode::UnknownTopicOrPartition) => {}
             cleared => cleared?,
@@ -155,10 +162,7 @@ mod tests {
             adding: vec![3],
             removing: vec![1],
         };
-        let ongoing = Reassignments::from([
-            (TopicPartition::new("t", 0), moving.clone()),
-            (TopicPartition::new("u", 0), moving),
-        ]);
+        let ongoing = Reassignments::from([(TopicPartition::new("t", 0), moving.clone()), (TopicPartition::new("u", 0), moving)]);
         let proposed = Plan::from([(TopicPartition::new("t", 0), vec![4])]);
         let current = Plan::from([(TopicPartition::new("t", 0), vec![3, 1])]);
         let moves = moves(&ongoing, &proposed, &current);

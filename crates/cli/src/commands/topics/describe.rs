@@ -99,12 +99,7 @@ fn is_reported(args: &TopicsArgs, described: Described<'_>, configs: &[ConfigEnt
         || (args.at_min_isr_partitions && in_sync == min_in_sync)
 }
 
-fn write_topic(
-    out: &mut impl Write,
-    topic: &TopicDescription,
-    first: Option<&Reassignment>,
-    configs: &[ConfigEntry],
-) -> io::Result<()> {
+fn write_topic(out: &mut impl Write, topic: &TopicDescription, first: Option<&Reassignment>, configs: &[ConfigEntry]) -> io::Result<()> {
     let shown = configs.iter().filter(|entry| !entry.is_default() || entry.name == FLUSH_POLICY);
     let shown: Vec<String> = shown
         .map(|entry| format!("{}={}", entry.name, entry.value.as_deref().unwrap_or("null")))
@@ -113,7 +108,10 @@ fn write_topic(
     if !topic.id.is_nil() {
         write!(out, "\tTopicId: {}", TopicId(topic.id))?;
     }
-    let replication_factor = topic.partitions.first().map_or(0, |partition| replication_factor((partition, first)));
+    let replication_factor = topic
+        .partitions
+        .first()
+        .map_or(0, |partition| replication_factor((partition, first)));
     writeln!(
         out,
         "\tPartitionCount: {}\tReplicationFactor: {replication_factor}\tConfigs: {}",
