@@ -35,7 +35,7 @@ const NOT_NEGATIVE_LONG: ConfigKind = ConfigKind::long_from(0);
 const LONG_MAX: &str = "9223372036854775807";
 const WEEK_MS: &str = "604800000";
 
-const ONE_REPLICA: Support = Support::Accepted("a partition has one replica yet");
+const FOLLOWERS_ARE_SLOWED: Support = Support::Accepted("followers are slowed down");
 const NO_REMOTE_STORAGE: Support = Support::Accepted("there is no remote storage; switching it on is refused");
 
 macro_rules! topic_keys {
@@ -74,11 +74,11 @@ topic_keys! {
     "With `flush.policy=interval`: this long after a record was written at the latest, the log is synced to disk; at most a day. Kafka's default is never.";
     "flush.policy", ConfigKind::Enum(&["commit", "interval", "os"]), "commit", ["log.flush.policy"], Support::ActedOn,
     "What an acknowledgement means on one machine (no key of Kafka's). `commit`: the records are synced to disk, and survive a power cut; with several replicas that is so only where it is set, and otherwise the memory of all in sync does; `interval`: they will be, a sync begins within `flush.ms`, or earlier after `flush.messages`; `os`: the operating system decides when, as in Kafka.";
-    "follower.replication.throttled.replicas", ConfigKind::List, "", [], ONE_REPLICA,
+    "follower.replication.throttled.replicas", ConfigKind::List, "", [], Support::ActedOn,
     "Replicas whose catching up is slowed down on the side of the follower: `partition:broker` pairs, or `*`.";
     "index.interval.bytes", ConfigKind::int_from(0), "65536", ["log.index.interval.bytes"], Support::ActedOn,
     "One entry of the offset index stands for about this many bytes of the log. (Kafka's default is 4096.)";
-    "leader.replication.throttled.replicas", ConfigKind::List, "", [], ONE_REPLICA,
+    "leader.replication.throttled.replicas", ConfigKind::List, "", [], FOLLOWERS_ARE_SLOWED,
     "Replicas whose catching up is slowed down on the side of the leader: `partition:broker` pairs, or `*`.";
     "local.retention.bytes", ConfigKind::long_from(-2), "-2", ["log.local.retention.bytes"], NO_REMOTE_STORAGE,
     "With remote storage: how much of a partition stays on the broker's disk; -2 takes `retention.bytes`.";
