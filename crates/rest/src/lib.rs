@@ -8,7 +8,7 @@
 
 mod answer;
 mod body;
-mod budget;
+mod byte_budget;
 pub mod config;
 mod delivered;
 mod error;

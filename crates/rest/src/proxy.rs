@@ -6,7 +6,7 @@ use dohle_client::{Admin, ClientConfig, ClientError, Cluster, Consumer, Consumer
 use tokio::sync::{OnceCell, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use crate::budget::ByteBudget;
+use crate::byte_budget::ByteBudget;
 use crate::config::RestConfig;
 use crate::error::RestError;
 use crate::instances::Instances;
