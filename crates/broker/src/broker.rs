@@ -138,14 +138,19 @@ impl Broker {
         }
         self.background.end().await;
         self.state.groups.ended().await;
-        // Only now: clients are not told that there is no broker while their last requests are answered.
-        registration::leave(&self.state).await;
+        let state = Arc::clone(&self.state);
+        let closed = tokio::task::spawn_blocking(move || state.replicas.close())
+            .await
+            .unwrap_or_else(|error| {
+                tracing::error!(%error, "the logs could not be closed");
+                false
+            });
+        // A broker that leaves in order says that it keeps all that anybody has read.
+        if closed {
+            registration::leave(&self.state).await;
+        }
         if let Err(error) = self.state.quorum.shutdown().await {
             tracing::error!(%error, "the metadata quorum did not end well");
-        }
-        let state = Arc::clone(&self.state);
-        if let Err(error) = tokio::task::spawn_blocking(move || state.replicas.close()).await {
-            tracing::error!(%error, "the logs could not be closed");
         }
     }
 }

@@ -237,7 +237,8 @@ impl ReplicaTable {
     }
 
     /// Closes every log, and says in each directory that this was done. Blocks.
-    pub(crate) fn close(&self) {
+    pub(crate) fn close(&self) -> bool {
+        let mut all_clean = true;
         let topics = self.topics();
         for directory in &self.directories {
             // Before the roles are given up, and the high watermarks with them.
@@ -262,6 +263,7 @@ impl ReplicaTable {
             }
             if !is_clean {
                 tracing::error!(dir = %directory.path().display(), "not everything could be closed: the next start has to look for damage");
+                all_clean = false;
                 continue;
             }
             // The positions last: they name the ends of the logs, which are durable only then.
@@ -271,8 +273,10 @@ impl ReplicaTable {
                 .and_then(|()| directory.write_checkpoints(|| positions));
             if let Err(error) = marked {
                 tracing::error!(dir = %directory.path().display(), %error, "no clean shutdown of this directory");
+                all_clean = false;
             }
         }
+        all_clean
     }
 
     /// Opens what is not open yet, several logs at a time if they are many.
