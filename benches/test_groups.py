@@ -10,6 +10,18 @@ from rounds import DEAR_ROUNDS, ROUNDS, load, measured, per_gb
 from stage import KIB, consume, produce
 
 
+# Each of them commits for a group of its own, c0, c1, ...
+CONNECTIONS = 64
+
+
+def shard_of(group):
+    """The partition of __consumer_offsets that a group belongs to (Java's hash of its name)."""
+    code = 0
+    for character in group:
+        code = (31 * code + ord(character)) & 0xFFFFFFFF
+    return (code & 0x7FFFFFFF) % 50
+
+
 @pytest.fixture
 def node(tmp_path):
     peer = Dohle(tmp_path / "node", group_initial_rebalance_delay_ms=0).start()
@@ -38,13 +50,14 @@ def test_offsets_are_loaded(node, report):
 
 
 def test_a_commit_costs_little_more_than_a_record(stage, report):
-    """Both synced, as offsets always are."""
+    """Both synced, as offsets always are, and into as many files: what a sync costs is shared by those who write to one."""
     committed, written = [], []
+    shards = len({shard_of(f"c{number}") for number in range(CONNECTIONS)})
     for _ in range(DEAR_ROUNDS):
-        with stage.on("synced", warm=False) as (peer, topic):
-            arguments = ["--bootstrap-server", peer.address, "--topic", topic]
-            for kind, into in (("requests", written), ("commits", committed)):
-                done = measured(peer, lambda: load(kind, *arguments))
+        with stage.on("synced", partitions=shards, warm=False) as (peer, topic):
+            arguments = ["--bootstrap-server", peer.address, "--topic", topic, "--connections", CONNECTIONS]
+            for kind, into in ((["requests", "--partitions", shards], written), (["commits"], committed)):
+                done = measured(peer, lambda: load(*kind, *arguments))
                 into.append(done["broker_cpu_s"] / done["requests"] * 1e6)
     report.add("produce request of 100 B, synced: CPU", written, "µs", "reported")
     report.add("commit of an offset with 100 B of metadata: CPU", committed, "µs", "1.5 times the produce request")

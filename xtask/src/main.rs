@@ -23,7 +23,7 @@ usage: cargo xtask NAME
   verify            tidy, rustfmt --check, clippy; writes nothing
   fix               rustfmt and clippy --fix, and rewrite the generated pages under docs/
   setup             install what the tests need (Debian, PyPI, Maven Central); `test` does it by itself
-  test [--only X]   everything CI runs; X is one of: rust, clients, clusters, fuzz, powercut, faults, instructions
+  test [--only X]   everything CI runs; X is a list of: setup, style, build, rust, clients, clusters, powercut, faults, fuzz, instructions, lints
   fuzz [--seconds N]    run every fuzz target for N seconds (default 60)
   bench [--quick] [--only NAME] [--json FILE]
                     measure speed and memory and rewrite docs/benchmarks.md; with --quick (minutes) or --only (p7_, rest, ...)

@@ -56,7 +56,8 @@ pub(crate) fn tracked_files() -> Result<Vec<PathBuf>> {
         .collect())
 }
 
-fn line(command: &Command) -> String {
+/// The command as one would type it.
+pub(crate) fn line(command: &Command) -> String {
     let words: Vec<_> = std::iter::once(command.get_program())
         .chain(command.get_args())
         .map(|word| word.to_string_lossy())

@@ -1,10 +1,14 @@
-//! `cargo xtask test`: everything that CI runs, in the order in which a failure is cheapest to find.
+//! `cargo xtask test`: everything that CI runs.
+//!
+//! Tests wait a lot. What only computes (lints, fuzzing, counts of instructions) runs beside them, on the processor time that they leave.
 
-use crate::process::{cargo, command, root, run as run_command};
+use crate::process::{cargo, command, line, root, run as run_command};
 use crate::{faults, fuzz, instructions, setup, verify};
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command};
+use std::sync::OnceLock;
 use std::time::Instant;
 
 /// Per target; a minute in all.
@@ -26,37 +30,108 @@ const ON_THREE_NODES: &[&str] = &[
 /// Name, and what it runs.
 type Part = (&'static str, fn() -> Result<()>);
 
+/// Without these there is nothing to test.
+const FIRST: &[Part] = &[
+    ("setup", setup::run),
+    ("style", verify::style),
+    ("build", || ci_binary().map(|_| ())),
+];
+const TESTS: &[Part] = &[
+    ("rust", rust),
+    ("clients", clients),
+    ("clusters", clusters),
+    ("powercut", power_cut),
+    ("faults", cluster_faults),
+];
+/// Lints come last: they wait for the same lock as the start of `rust`.
+const BESIDE: &[Part] = &[
+    ("fuzz", || fuzz::run(FUZZ_SECONDS)),
+    ("instructions", instructions::run),
+    ("lints", verify::lints),
+];
+
+/// `only` names parts, with commas between them.
 pub(crate) fn run(only: Option<&str>) -> Result<()> {
-    let parts: &[Part] = &[
-        ("setup", setup::run),
-        ("verify", verify::run),
-        ("rust", rust),
-        ("clients", clients),
-        ("clusters", clusters),
-        ("fuzz", || fuzz::run(FUZZ_SECONDS)),
-        ("powercut", power_cut),
-        ("faults", cluster_faults),
-        ("instructions", instructions::run),
-    ];
-    if let Some(name) = only.filter(|name| !parts.iter().any(|(part, _)| part == name)) {
-        bail!(
-            "no part named {name}; there are: {}",
-            parts.iter().map(|(part, _)| *part).collect::<Vec<_>>().join(", ")
-        );
+    let Some(only) = only else { return whole() };
+    let parts = || FIRST.iter().chain(TESTS).chain(BESIDE);
+    let mut chosen = Vec::new();
+    for name in only.split(',') {
+        let Some(part) = parts().find(|(part, _)| *part == name) else {
+            let names: Vec<&str> = parts().map(|(part, _)| *part).collect();
+            bail!("no part named {name}; there are: {}", names.join(", "));
+        };
+        chosen.push(*part);
     }
-    let mut times = Vec::new();
-    for (name, part) in parts.iter().filter(|(part, _)| only.is_none_or(|name| name == *part)) {
+    println!("all passed: {}", each(&chosen)?);
+    Ok(())
+}
+
+fn whole() -> Result<()> {
+    let first = each(FIRST)?;
+    let beside = Beside::start()?;
+    let tests = each(TESTS);
+    // Waited for in any case: one run shows all that is wrong.
+    let others = beside.finish();
+    println!("all passed: {first}, {}, beside them {}", tests?, others?);
+    Ok(())
+}
+
+/// Runs the parts one after the other, all of them even if some fail. Returns how long each took.
+fn each(parts: &[Part]) -> Result<String> {
+    let (mut times, mut failures) = (Vec::new(), Vec::new());
+    for (name, part) in parts {
         let start = Instant::now();
-        part()?;
+        if let Err(error) = part() {
+            eprintln!("xtask test: {name}: {error:#}");
+            failures.push(*name);
+        }
         times.push(format!("{name} {} s", start.elapsed().as_secs()));
     }
-    println!("all passed: {}", times.join(", "));
-    Ok(())
+    if !failures.is_empty() {
+        bail!("failed: {}", failures.join(", "));
+    }
+    Ok(times.join(", "))
+}
+
+/// The parts that run beside the tests: this program again, which lets everybody else go first.
+struct Beside {
+    child: Child,
+    output: PathBuf,
+}
+
+impl Beside {
+    fn start() -> Result<Beside> {
+        let output = root().join("target/test-beside.txt");
+        let file = File::create(&output)?;
+        let names: Vec<&str> = BESIDE.iter().map(|(name, _)| *name).collect();
+        let program = std::env::current_exe()?;
+        let arguments = ["-n", "19", &program.to_string_lossy(), "test", "--only", &names.join(",")];
+        let mut beside = command("nice", &arguments);
+        eprintln!("$ {} > {}", line(&beside), output.display());
+        beside.stdout(file.try_clone()?).stderr(file);
+        Ok(Beside {
+            child: beside.spawn()?,
+            output,
+        })
+    }
+
+    /// Waits for the end, prints what was printed, and returns the last line.
+    fn finish(mut self) -> Result<String> {
+        let status = self.child.wait()?;
+        let printed = fs::read(&self.output)?;
+        let printed = String::from_utf8_lossy(&printed);
+        println!("{printed}");
+        if !status.success() {
+            bail!("what runs beside the tests ended with {status}");
+        }
+        let last = printed.lines().last().context("what runs beside the tests printed nothing")?;
+        Ok(last.trim_start_matches("all passed: ").to_owned())
+    }
 }
 
 /// Unit, simulation and in-process tests of every crate, and the tests of the binary with Rust's own Kafka clients.
 fn rust() -> Result<()> {
-    let mut tests = ci_cargo("test", &["--workspace"]);
+    let mut tests = ci_cargo("test", &["--workspace", "--no-fail-fast"]);
     tests.env("DOHLE_SIM_SEEDS", SIMULATED_SEEDS);
     run_command(tests)
 }
@@ -81,10 +156,13 @@ fn power_cut() -> Result<()> {
     faults::power_cut(&ci_binary()?, false)
 }
 
-/// The node that the tests in Rust were run with. Asked for as what one of them needs: `cargo build` would choose other features of the
-/// dependencies, and build most of them again.
+/// Builds the tests in Rust, and with them the node that they run.
 fn ci_binary() -> Result<PathBuf> {
-    run_command(ci_cargo("test", &["--workspace", "--no-run", "--test", "server"]))?;
+    static BUILT: OnceLock<()> = OnceLock::new();
+    if BUILT.get().is_none() {
+        run_command(ci_cargo("test", &["--workspace", "--no-run"]))?;
+        BUILT.get_or_init(|| ());
+    }
     Ok(root().join("target/ci/dohle"))
 }
 

@@ -5,8 +5,17 @@ use crate::tidy;
 use anyhow::Result;
 
 pub(crate) fn run() -> Result<()> {
+    style()?;
+    lints()
+}
+
+/// What takes seconds.
+pub(crate) fn style() -> Result<()> {
     run_command(cargo(&["fmt", "--all", "--check"]))?;
-    tidy::run()?;
+    tidy::run()
+}
+
+pub(crate) fn lints() -> Result<()> {
     run_command(cargo(&[
         "clippy",
         // Shares the C libraries and the macros with the build for the tests.

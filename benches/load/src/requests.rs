@@ -23,6 +23,9 @@ pub(crate) struct Requests {
     bootstrap_server: String,
     #[arg(long)]
     topic: String,
+    /// The connections write to these partitions in turn.
+    #[arg(long, default_value_t = 1)]
+    partitions: i32,
     #[arg(long, default_value_t = 64)]
     connections: usize,
     /// Requests of one connection in flight.
@@ -42,7 +45,7 @@ impl Requests {
     }
 
     async fn load(&self) -> Result<Value> {
-        let request = produce_request(&self.topic, 0, &batch(self.size))?;
+        let batch = batch(self.size);
         let mut sockets = Vec::new();
         for _ in 0..self.connections {
             let socket = TcpStream::connect(&self.bootstrap_server).await?;
@@ -51,10 +54,11 @@ impl Requests {
         }
         let (began, cpu) = (Instant::now(), cpu_s());
         let until = began + Duration::from_secs(self.seconds);
-        let tasks: Vec<_> = sockets
-            .into_iter()
-            .map(|socket| tokio::spawn(converse(socket, request.clone(), self.depth, until)))
-            .collect();
+        let mut tasks = Vec::new();
+        for (socket, partition) in sockets.into_iter().zip((0..self.partitions).cycle()) {
+            let request = produce_request(&self.topic, partition, &batch)?;
+            tasks.push(tokio::spawn(converse(socket, request, self.depth, until)));
+        }
         let mut answered = 0;
         for task in tasks {
             answered += task.await??;

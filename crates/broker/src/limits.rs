@@ -90,6 +90,9 @@ pub(crate) const OFFSETS_PER_SHARD_MAX: usize = 200_000;
 /// Replies that may wait at one partition of `__consumer_offsets`.
 pub(crate) const GROUP_REPLIES_PER_SHARD_MAX: usize = 100_000;
 
+/// What the members of all groups on this broker take in memory; beyond it nobody joins.
+pub(crate) const GROUP_MEMBER_BYTES_MAX: usize = 512 << 20;
+
 /// Partitions of `__consumer_offsets` that are loaded at the same time.
 pub(crate) const GROUP_LOADS_MAX: usize = 2;
 

@@ -71,7 +71,7 @@ pub(crate) struct Metrics {
     pub(crate) cleaner: CleanerMetrics,
     replication: ReplicationMetrics,
     registry: Mutex<Registry>,
-    /// What `requests` and `request_seconds` have of each API, by its code, once it was asked for: every request counts there.
+    /// What `requests` and `request_seconds` have of each API, in the order of [`ApiKey::ALL`], once it was asked for: every request counts there.
     answered: Box<[OnceLock<(Counter, Histogram)>]>,
     requests: Family<ApiLabels, Counter>,
     request_seconds: Family<ApiLabels, Histogram>,
@@ -96,9 +96,7 @@ impl Metrics {
             cleaner: CleanerMetrics::default(),
             replication: ReplicationMetrics::default(),
             registry: Mutex::new(Registry::with_prefix("dohle")),
-            answered: (0..=ApiKey::ALL.iter().map(|api| api.code()).max().unwrap_or_default())
-                .map(|_| OnceLock::new())
-                .collect(),
+            answered: ApiKey::ALL.iter().map(|_| OnceLock::new()).collect(),
             requests: Family::default(),
             // 50 microseconds to 26 seconds.
             request_seconds: Family::new_with_constructor(|| Histogram::new(exponential_buckets(50e-6, 2.0, 20))),
@@ -162,7 +160,8 @@ impl Metrics {
     }
 
     pub(crate) fn answered(&self, api: ApiKey, elapsed: Duration) {
-        let (requests, seconds) = self.answered[api.code() as usize].get_or_init(|| {
+        let place = ApiKey::ALL.binary_search(&api).expect("it has all of them");
+        let (requests, seconds) = self.answered[place].get_or_init(|| {
             let labels = ApiLabels { api: api.name() };
             (
                 self.requests.get_or_create_owned(&labels),

@@ -160,6 +160,16 @@ impl GroupShard {
         })
     }
 
+    /// What the members of all groups take in memory.
+    pub fn member_bytes(&self) -> usize {
+        self.soft.member_bytes
+    }
+
+    /// Another bound for that, because other shards have taken or given back memory. Who is a member stays one.
+    pub fn set_member_bytes_max(&mut self, bytes: usize) {
+        self.config.member_bytes_max = bytes;
+    }
+
     pub fn counters(&self) -> Counters {
         self.soft.counters
     }

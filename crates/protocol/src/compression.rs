@@ -3,9 +3,9 @@
 //! Decompression never trusts a declared size: what it allocates is bounded by the caller's cap and by what the compressed bytes can
 //! expand to, and it stops at the cap.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
-use std::io::{Read, Write};
+use std::io::{BufRead, Read, Write};
 
 use bytes::Bytes;
 use zstd::zstd_safe;
@@ -71,6 +71,8 @@ pub enum DecompressError {
 
 /// Output is grown by at most this much ahead of what has been decompressed.
 const GROWTH_BYTES_MAX: usize = 4 << 20;
+/// What a thread keeps for the next time: enough for the usual batch of a megabyte.
+const SPARE_BYTES_MAX: usize = 2 << 20;
 
 /// Block of snappy data in xerial's framing; the Java client's size.
 const XERIAL_BLOCK_BYTES: usize = 32 << 10;
@@ -125,6 +127,8 @@ thread_local! {
     // A zstd context is a megabyte of tables; one per thread instead of one per batch. It carries nothing from one frame to the next.
     static ZSTD_COMPRESS: RefCell<zstd_safe::CCtx<'static>> = RefCell::new(zstd_safe::CCtx::create());
     static ZSTD_DECOMPRESS: RefCell<zstd_safe::DCtx<'static>> = RefCell::new(zstd_safe::DCtx::create());
+    /// What was decompressed into before. Fresh memory costs about as much as filling it.
+    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 fn compress_zstd(level: Option<i32>, input: &[u8], out: &mut Vec<u8>) {
@@ -139,32 +143,60 @@ fn compress_zstd(level: Option<i32>, input: &[u8], out: &mut Vec<u8>) {
 
 /// The decompressed bytes of `input`, if they are no more than `bytes_max`. Uncompressed input is shared, not copied.
 pub fn decompress_with_cap(codec: Compression, input: &Bytes, bytes_max: usize) -> Result<Bytes, DecompressError> {
-    match codec {
-        Compression::None if input.len() > bytes_max => Err(DecompressError::TooLarge { bytes_max }),
-        Compression::None => Ok(input.clone()),
-        Compression::Gzip => read_capped(codec, flate2::bufread::MultiGzDecoder::new(&input[..]), input.len(), bytes_max),
-        Compression::Snappy => decompress_snappy(input, bytes_max),
-        Compression::Lz4 => decompress_lz4(input, bytes_max),
-        Compression::Zstd => decompress_zstd(input, bytes_max),
+    decompress_into(Vec::new(), codec, input, bytes_max)
+}
+
+/// The same for somebody who needs it only for a moment, and gives it back with [`recycle`].
+pub fn decompress_for_now(codec: Compression, input: &Bytes, bytes_max: usize) -> Result<Bytes, DecompressError> {
+    if codec == Compression::None {
+        return decompress_with_cap(codec, input, bytes_max);
+    }
+    let mut out = SPARE.take();
+    out.clear();
+    decompress_into(out, codec, input, bytes_max)
+}
+
+/// Takes back what was decompressed, so that the next on this thread need not ask for memory. Nothing happens if somebody else holds a
+/// part of it.
+pub fn recycle(decompressed: Bytes) {
+    if let Ok(unique) = decompressed.try_into_mut() {
+        let buffer = Vec::from(unique);
+        if buffer.capacity() <= SPARE_BYTES_MAX {
+            SPARE.set(buffer);
+        }
     }
 }
 
-/// Reads `decoder` to its end, growing the output no faster than data arrives.
-fn read_capped(codec: Compression, mut decoder: impl Read, input_len: usize, bytes_max: usize) -> Result<Bytes, DecompressError> {
-    let mut out = Vec::new();
+fn decompress_into(out: Vec<u8>, codec: Compression, input: &Bytes, bytes_max: usize) -> Result<Bytes, DecompressError> {
+    match codec {
+        Compression::None if input.len() > bytes_max => Err(DecompressError::TooLarge { bytes_max }),
+        Compression::None => Ok(input.clone()),
+        Compression::Gzip => decompress_gzip(input, out, bytes_max),
+        Compression::Snappy => decompress_snappy(input, out, bytes_max),
+        Compression::Lz4 => decompress_lz4(input, out, bytes_max),
+        Compression::Zstd => decompress_zstd(input, out, bytes_max),
+    }
+}
+
+/// Grows the output no faster than data arrives.
+fn decompress_gzip(input: &Bytes, mut out: Vec<u8>, bytes_max: usize) -> Result<Bytes, DecompressError> {
+    let mut decoder = flate2::bufread::MultiGzDecoder::new(&input[..]);
     let mut filled = 0;
     loop {
         if filled == out.len() {
             // One byte beyond the cap, to tell "exactly the cap" from "more".
             let growth = out
                 .len()
-                .max(4 * input_len)
+                .max(4 * input.len())
                 .clamp(4 << 10, GROWTH_BYTES_MAX)
                 .min(bytes_max.saturating_add(1) - out.len());
             out.reserve_exact(growth);
             out.resize(filled + growth, 0);
         }
-        match decoder.read(&mut out[filled..]).map_err(|error| corrupt(codec, error))? {
+        match decoder
+            .read(&mut out[filled..])
+            .map_err(|error| corrupt(Compression::Gzip, error))?
+        {
             0 => break,
             read => filled += read,
         }
@@ -176,23 +208,30 @@ fn read_capped(codec: Compression, mut decoder: impl Read, input_len: usize, byt
     Ok(Bytes::from(out))
 }
 
-fn decompress_lz4(input: &Bytes, bytes_max: usize) -> Result<Bytes, DecompressError> {
+fn decompress_lz4(input: &Bytes, mut out: Vec<u8>, bytes_max: usize) -> Result<Bytes, DecompressError> {
     const MAGIC: [u8; 4] = 0x184d_2204_u32.to_le_bytes();
     const INDEPENDENT_BLOCKS: u8 = 0x20;
     match input.get(..5) {
         // Consumers in Java refuse linked blocks, so a batch that has them must not enter a log.
-        Some(start) if start[..4] == MAGIC && start[4] & INDEPENDENT_BLOCKS != 0 => read_capped(
-            Compression::Lz4,
-            lz4_flex::frame::FrameDecoder::new(&input[..]),
-            input.len(),
-            bytes_max,
-        ),
-        _ => Err(corrupt(Compression::Lz4, "not a frame of independent blocks")),
+        Some(start) if start[..4] == MAGIC && start[4] & INDEPENDENT_BLOCKS != 0 => {}
+        _ => return Err(corrupt(Compression::Lz4, "not a frame of independent blocks")),
+    }
+    let mut decoder = lz4_flex::frame::FrameDecoder::new(&input[..]);
+    loop {
+        let block = decoder.fill_buf().map_err(|error| corrupt(Compression::Lz4, error))?;
+        if block.is_empty() {
+            return Ok(Bytes::from(out));
+        }
+        let length = block.len();
+        if length > bytes_max - out.len() {
+            return Err(DecompressError::TooLarge { bytes_max });
+        }
+        out.extend_from_slice(block);
+        decoder.consume(length);
     }
 }
 
-fn decompress_snappy(input: &Bytes, bytes_max: usize) -> Result<Bytes, DecompressError> {
-    let mut out = Vec::new();
+fn decompress_snappy(input: &Bytes, mut out: Vec<u8>, bytes_max: usize) -> Result<Bytes, DecompressError> {
     if input.len() < XERIAL_HEADER.len() || input[..XERIAL_MAGIC_LEN] != XERIAL_HEADER[..XERIAL_MAGIC_LEN] {
         append_snappy_block(input, &mut out, bytes_max)?;
         return Ok(Bytes::from(out));
@@ -234,20 +273,25 @@ fn append_snappy_block(block: &[u8], out: &mut Vec<u8>, bytes_max: usize) -> Res
 }
 
 /// In one shot into a buffer that grows and starts over, because the streaming decoder would allocate the window that a frame declares.
-fn decompress_zstd(input: &Bytes, bytes_max: usize) -> Result<Bytes, DecompressError> {
+fn decompress_zstd(input: &Bytes, mut out: Vec<u8>, bytes_max: usize) -> Result<Bytes, DecompressError> {
     let plausible = 16 * input.len() + (64 << 10);
     let declared = zstd_safe::get_frame_content_size(input).map_err(|error| corrupt(Compression::Zstd, error))?;
     let mut capacity = declared
         .map_or(plausible, |declared| declared.min(plausible as u64) as usize)
         .min(bytes_max);
     loop {
-        let mut out = Vec::<u8>::with_capacity(capacity);
+        out.reserve_exact(capacity);
+        // A buffer that was used before may be larger than is wanted.
         let result = ZSTD_DECOMPRESS.with_borrow_mut(|context| context.decompress(&mut out, input));
         match result {
+            Ok(length) if length > bytes_max => return Err(DecompressError::TooLarge { bytes_max }),
             Ok(_) => return Ok(Bytes::from(out)),
             Err(code) if !is_output_too_small(code) => return Err(corrupt(Compression::Zstd, zstd_safe::get_error_name(code))),
-            Err(_) if capacity == bytes_max => return Err(DecompressError::TooLarge { bytes_max }),
-            Err(_) => capacity = (4 * capacity).clamp(64 << 10, bytes_max.max(64 << 10)).min(bytes_max),
+            Err(_) if out.capacity() >= bytes_max => return Err(DecompressError::TooLarge { bytes_max }),
+            Err(_) => {
+                out.clear();
+                capacity = (4 * out.capacity()).clamp(64 << 10, bytes_max.max(64 << 10)).min(bytes_max);
+            }
         }
     }
 }

@@ -155,7 +155,9 @@ impl<R: Runtime> Quorum<R> {
         };
         // Who is not alone may have to wait for the others, and is of use to them meanwhile.
         if alone && let Err(error) = quorum.name_cluster().await {
-            quorum.shutdown().await.map_err(to_start_error)?;
+            if let Err(error) = quorum.shutdown().await {
+                tracing::error!(%error, "the metadata quorum did not end well");
+            }
             return Err(error);
         }
         drop(R::Async::spawn(attendant.run(stopped)));

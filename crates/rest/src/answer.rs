@@ -3,11 +3,13 @@
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequestParts, Path, Query};
-use axum::http::StatusCode;
 use axum::http::request::Parts;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
+use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::error::RestError;
 use crate::limits::{NAME_BYTES_MAX, TOPIC_BYTES_MAX};
@@ -18,6 +20,26 @@ pub(crate) type Answer = Result<Response, RestError>;
 pub(crate) fn json<T: Serialize>(value: &T) -> Response {
     let bytes = serde_json::to_vec(value).expect("plain data into memory");
     Response::new(Body::from(bytes))
+}
+
+/// The permits are given back when the last of the text has been sent.
+pub(crate) fn records(text: Vec<u8>, content_type: &'static str, permits: [OwnedSemaphorePermit; 2]) -> Response {
+    let text = Counted { text, _permits: permits };
+    let mut response = Response::new(Body::from(Bytes::from_owner(text)));
+    let content_type = HeaderValue::from_static(content_type);
+    response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    response
+}
+
+struct Counted {
+    text: Vec<u8>,
+    _permits: [OwnedSemaphorePermit; 2],
+}
+
+impl AsRef<[u8]> for Counted {
+    fn as_ref(&self) -> &[u8] {
+        &self.text
+    }
 }
 
 pub(crate) fn no_content() -> Response {
@@ -85,6 +107,21 @@ pub(crate) fn escaped(segment: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http_body_util::BodyExt;
+    use std::sync::Arc;
+    use tokio::sync::Semaphore;
+
+    #[tokio::test]
+    async fn an_answer_counts_until_it_is_sent() {
+        let left = Arc::new(Semaphore::new(2));
+        let take = || left.clone().try_acquire_owned().unwrap();
+        let mut body = records(b"[]".to_vec(), "text/plain", [take(), take()]).into_body();
+        let text = body.frame().await.unwrap().unwrap().into_data().unwrap();
+        drop(body);
+        assert_eq!((&text[..], left.available_permits()), (&b"[]"[..], 0));
+        drop(text);
+        assert_eq!(left.available_permits(), 2);
+    }
 
     #[test]
     fn r6_names_are_checked_and_escaped() {

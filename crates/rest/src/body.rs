@@ -8,28 +8,13 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use serde::Deserialize;
 use serde_json::error::Category;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Duration, Instant, timeout_at};
 
 use crate::error::RestError;
-use crate::limits::{BODIES_BYTES_MAX, BODY_BYTES_DROPPED_MAX, BODY_BYTES_MAX, BODY_BYTES_PER_SECOND_MIN, JSON_DEPTH_MAX};
+use crate::limits::{BODY_BYTES_DROPPED_MAX, BODY_BYTES_MAX, BODY_BYTES_PER_SECOND_MIN, JSON_DEPTH_MAX};
 use crate::media::Media;
 use crate::proxy::Proxy;
-
-/// Bytes that all bodies together may take.
-pub(crate) struct BodyBudget(Arc<Semaphore>);
-
-impl BodyBudget {
-    pub(crate) fn new() -> BodyBudget {
-        BodyBudget(Arc::new(Semaphore::new(BODIES_BYTES_MAX)))
-    }
-
-    pub(crate) fn take(&self, bytes: usize) -> Result<OwnedSemaphorePermit, RestError> {
-        let permits = u32::try_from(bytes).unwrap_or(u32::MAX);
-        let taken = self.0.clone().try_acquire_many_owned(permits);
-        taken.map_err(|_| RestError::too_many("Too many bytes of requests are in the works."))
-    }
-}
 
 /// A body that has arrived in full; its bytes count until it is dropped.
 pub(crate) struct RequestBody {
@@ -86,6 +71,7 @@ async fn read(request: Request, proxy: &Proxy) -> Result<(Bytes, Option<OwnedSem
     let mut bytes = Gathered::default();
     let mut budget: Option<OwnedSemaphorePermit> = None;
     let mut received = 0;
+    let mut refused = None;
     loop {
         let extra = Duration::from_secs((received / BODY_BYTES_PER_SECOND_MIN) as u64);
         let frame = timeout_at(began + proxy.config.body_timeout + extra, body.frame()).await;
@@ -98,22 +84,28 @@ async fn read(request: Request, proxy: &Proxy) -> Result<(Bytes, Option<OwnedSem
         if received > BODY_BYTES_DROPPED_MAX {
             break;
         }
-        if received > BODY_BYTES_MAX {
-            bytes = Gathered::default();
-            budget = None;
-            continue;
-        }
-        let more = proxy.bodies.take(data.len())?;
-        match &mut budget {
-            Some(budget) => budget.merge(more),
-            None => budget = Some(more),
+        let more = match refused {
+            None if received > BODY_BYTES_MAX => Err(RestError::too_large(format!("The body is larger than {BODY_BYTES_MAX} bytes."))),
+            None => proxy.bodies.take(data.len()),
+            // The rest is read all the same, so that its sender lives to see the answer.
+            Some(_) => continue,
+        };
+        match (more, &mut budget) {
+            (Ok(more), Some(budget)) => budget.merge(more),
+            (Ok(more), None) => budget = Some(more),
+            (Err(error), _) => {
+                refused = Some(error);
+                bytes = Gathered::default();
+                budget = None;
+                continue;
+            }
         }
         bytes.push(data);
     }
-    if received > BODY_BYTES_MAX {
-        return Err(RestError::too_large(format!("The body is larger than {BODY_BYTES_MAX} bytes.")));
+    match refused {
+        Some(error) => Err(error),
+        None => Ok((bytes.finish(), budget)),
     }
-    Ok((bytes.finish(), budget))
 }
 
 /// Small bodies come in one piece, which is not copied.
@@ -191,7 +183,10 @@ fn is_deeper_than(json: &[u8], depth_max: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use axum::body::Body;
+    use futures_util::StreamExt;
     use serde_json::value::RawValue;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
@@ -217,16 +212,18 @@ mod tests {
         assert_eq!(refused(" null "), (422, "Null input provided. Data is required.".to_owned()));
     }
 
-    #[test]
-    fn all_bodies_together_are_bounded() {
-        let budget = BodyBudget::new();
-        let taken: Vec<_> = (0..BODIES_BYTES_MAX / BODY_BYTES_MAX)
-            .map(|_| budget.take(BODY_BYTES_MAX).expect("there is room"))
-            .collect();
-        let refused = budget.take(1).expect_err("there is no room");
-        assert_eq!((refused.status().as_u16(), refused.code()), (429, 429));
-        drop(taken);
-        assert!(budget.take(BODY_BYTES_MAX).is_ok());
+    #[tokio::test]
+    async fn a_body_that_finds_no_room_is_read_to_its_end_before_it_is_refused() {
+        let proxy = Proxy::new(crate::RestConfig::from_properties(&dohle_client::Properties::default()).unwrap());
+        let _all = proxy.bodies.take(crate::limits::BODIES_BYTES_MAX).expect("there is room");
+        let pieces = Arc::new(AtomicUsize::new(0));
+        let read_of = pieces.clone();
+        let body = futures_util::stream::iter([&b"{"[..], b" ", b"}"].map(Ok::<_, std::convert::Infallible>));
+        let body = body.inspect(move |_| {
+            read_of.fetch_add(1, Ordering::Relaxed);
+        });
+        let refused = read(Request::new(Body::from_stream(body)), &proxy).await.unwrap_err();
+        assert_eq!((refused.status().as_u16(), pieces.load(Ordering::Relaxed)), (429, 3));
     }
 
     #[test]

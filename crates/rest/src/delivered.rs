@@ -21,8 +21,10 @@ pub(crate) struct Delivered {
 
 #[derive(Default)]
 struct State {
-    /// Sent, and perhaps lost on the way.
-    sent: Offsets,
+    /// Answers that were made.
+    count: u64,
+    /// What the answer with this number holds: sent, and perhaps lost on the way.
+    sent: BTreeMap<u64, Offsets>,
     acknowledged: Offsets,
     committed: Offsets,
     revoked: Vec<TopicPartition>,
@@ -39,27 +41,39 @@ impl Delivered {
         }
     }
 
+    /// Another answer is made.
+    pub(crate) fn begin(&self) {
+        self.state.lock().count += 1;
+    }
+
+    /// The record is part of the answer.
     pub(crate) fn note(&self, record: &ConsumerRecord) {
         let tp = TopicPartition::new(record.topic.clone(), record.partition);
-        self.state.lock().sent.insert(tp, after(record));
-    }
-
-    /// The client has asked for something else: it has what it was sent.
-    pub(crate) fn acknowledge(&self) {
         let mut state = self.state.lock();
-        let mut sent = std::mem::take(&mut state.sent);
-        state.acknowledged.append(&mut sent);
+        let number = state.count;
+        state.sent.entry(number).or_default().insert(tp, after(record));
     }
 
-    /// Everything that was sent, for a client that says so itself.
-    pub(crate) fn all(&self) -> Offsets {
-        self.acknowledge();
+    pub(crate) fn count(&self) -> u64 {
+        self.state.lock().count
+    }
+
+    /// The client has asked for something else when there were so many answers: it has them.
+    pub(crate) fn acknowledge(&self, seen: u64) {
+        let mut state = self.state.lock();
+        let later = state.sent.split_off(&(seen + 1));
+        for mut sent in std::mem::replace(&mut state.sent, later).into_values() {
+            state.acknowledged.append(&mut sent);
+        }
+    }
+
+    pub(crate) fn acknowledged(&self) -> Offsets {
         self.state.lock().acknowledged.clone()
     }
 
     pub(crate) fn seek(&self, tp: &TopicPartition, to: OffsetAndMetadata) {
         let mut state = self.state.lock();
-        state.sent.remove(tp);
+        state.unsend(tp);
         state.acknowledged.insert(tp.clone(), to);
     }
 
@@ -107,7 +121,17 @@ impl Delivered {
     }
 
     pub(crate) fn forget(&self) {
-        *self.state.lock() = State::default();
+        let mut state = self.state.lock();
+        *state = State {
+            count: state.count,
+            ..State::default()
+        };
+    }
+}
+
+impl State {
+    fn unsend(&mut self, tp: &TopicPartition) {
+        self.sent.values_mut().for_each(|sent| drop(sent.remove(tp)));
     }
 }
 
@@ -122,7 +146,7 @@ impl Watcher {
     fn drop_partitions(&self, partitions: &[TopicPartition]) {
         let mut state = self.0.state.lock();
         for tp in partitions {
-            state.sent.remove(tp);
+            state.unsend(tp);
             state.acknowledged.remove(tp);
             state.committed.remove(tp);
             state.revoked.push(tp.clone());
@@ -169,6 +193,11 @@ mod tests {
         }
     }
 
+    fn deliver(delivered: &Delivered, offset: i64) {
+        delivered.begin();
+        delivered.note(&record(offset));
+    }
+
     fn revoke(delivered: &Arc<Delivered>) -> Vec<i64> {
         let mut offsets = Offsets::new();
         Watcher::new(delivered.clone()).revoked(&[TopicPartition::new("t", 0)], &mut offsets);
@@ -178,21 +207,41 @@ mod tests {
     #[test]
     fn only_what_was_acknowledged_is_committed_when_partitions_go() {
         let delivered = Arc::new(Delivered::new(true));
-        delivered.note(&record(7));
+        deliver(&delivered, 7);
         assert!(revoke(&delivered).is_empty(), "the answer may be lost");
-        delivered.note(&record(7));
-        delivered.acknowledge();
-        delivered.note(&record(8));
+        deliver(&delivered, 7);
+        delivered.acknowledge(delivered.count());
+        deliver(&delivered, 8);
         assert_eq!(revoke(&delivered), [8]);
-        assert!(delivered.all().is_empty(), "others own the partition now");
+        delivered.acknowledge(delivered.count());
+        assert!(delivered.acknowledged().is_empty(), "others own the partition now");
         assert_eq!(delivered.take_revoked().len(), 2);
+    }
+
+    #[test]
+    fn a_request_acknowledges_only_what_was_sent_before_it_came() {
+        let delivered = Arc::new(Delivered::new(true));
+        deliver(&delivered, 7);
+        let seen = delivered.count();
+        deliver(&delivered, 8);
+        delivered.acknowledge(seen);
+        assert_eq!(delivered.acknowledged().values().next().unwrap().offset, 8);
+        delivered.acknowledge(delivered.count());
+        assert_eq!(revoke(&delivered), [9]);
+        deliver(&delivered, 9);
+        let seen = delivered.count();
+        delivered.forget();
+        deliver(&delivered, 10);
+        delivered.acknowledge(seen);
+        assert!(delivered.acknowledged().is_empty(), "numbers are not given twice");
     }
 
     #[test]
     fn without_automatic_commits_nothing_is_committed_unasked() {
         let delivered = Arc::new(Delivered::new(false));
-        delivered.note(&record(7));
-        assert_eq!(delivered.all().values().next().unwrap().offset, 8);
+        deliver(&delivered, 7);
+        delivered.acknowledge(1);
+        assert_eq!(delivered.acknowledged().values().next().unwrap().offset, 8);
         assert!(revoke(&delivered).is_empty());
     }
 }

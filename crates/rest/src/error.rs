@@ -5,6 +5,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use dohle_client::ClientError;
 use dohle_client::consumer::ConsumeError;
+use dohle_client::producer::ProduceError;
 use dohle_protocol::ErrorCode;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -176,6 +177,15 @@ impl RestError {
         self.code
     }
 
+    /// A record of version 2 is told from others only by what its sender may do about it.
+    pub(crate) fn code_of_record(&self) -> u32 {
+        match self.code {
+            40101 | 40301 => self.code,
+            40403 | 40404 | 42901 | 50003 | 50302 => 50003,
+            _ => 50002,
+        }
+    }
+
     pub(crate) fn body(&self) -> ErrorBody<'_> {
         ErrorBody {
             error_code: self.code,
@@ -238,6 +248,22 @@ impl From<ConsumeError> for RestError {
             ConsumeError::Client(error) | ConsumeError::Partition { reason: error, .. } => RestError::from(error),
             ConsumeError::NotAssigned { partition } => RestError::illegal_state(format!("No current assignment for partition {partition}")),
             other => RestError::kafka(other),
+        }
+    }
+}
+
+/// Why a record is not written.
+impl From<ProduceError> for RestError {
+    fn from(error: ProduceError) -> RestError {
+        match error {
+            ProduceError::Refused { code, message } => RestError::of_kafka(code, &message),
+            // It waited for the topic.
+            ProduceError::Client(ClientError::Incomplete(_)) => RestError::no_topic(),
+            ProduceError::Client(error) => error.into(),
+            ProduceError::TooLarge { .. } => RestError::too_large(error.to_string()),
+            ProduceError::NoSuchPartition { .. } => RestError::no_partition(),
+            ProduceError::Expired { .. } | ProduceError::BufferFull { .. } => RestError::retriable(error),
+            ProduceError::Closed => RestError::kafka(error),
         }
     }
 }

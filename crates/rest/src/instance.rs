@@ -10,6 +10,7 @@ use tokio::sync::{MutexGuard, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::delivered::Delivered;
 use crate::error::RestError;
 use crate::format::Format;
 use crate::limits::LEAVE_TIMEOUT;
@@ -33,6 +34,7 @@ pub(crate) struct Instance {
     pub(crate) settings: InstanceSettings,
     /// Made by the first request that needs it.
     reader: tokio::sync::Mutex<Option<Reader>>,
+    delivered: Arc<Delivered>,
     /// Requests that use the reader, or wait for it.
     visitors: watch::Sender<usize>,
     used_at: Mutex<Instant>,
@@ -42,6 +44,7 @@ pub(crate) struct Instance {
 /// A request's turn. Ends when dropped.
 pub(crate) struct Visit<'a> {
     reader: MutexGuard<'a, Option<Reader>>,
+    seen: u64,
     _visitor: Visitor<'a>,
 }
 
@@ -50,6 +53,7 @@ struct Visitor<'a>(&'a Instance);
 impl Instance {
     pub(crate) fn new(settings: InstanceSettings) -> Instance {
         Instance {
+            delivered: Arc::new(Delivered::new(settings.auto_commit)),
             settings,
             reader: tokio::sync::Mutex::new(None),
             visitors: watch::Sender::new(0),
@@ -61,20 +65,30 @@ impl Instance {
     /// Waits for a turn; connects to the cluster if this is the first.
     pub(crate) async fn visit(self: &Arc<Instance>, proxy: &Proxy) -> Result<Visit<'_>, RestError> {
         let visitor = self.enter();
-        let mut reader = self.reader.lock().await;
-        if self.closed.is_cancelled() {
-            return Err(RestError::no_instance());
-        }
-        if reader.is_none() {
-            *reader = Some(Reader::connect(&self.settings, proxy).await?);
-            tokio::spawn(look_after(self.clone()));
-        }
-        Ok(Visit { reader, _visitor: visitor })
+        // What is sent while this request waits for its turn it has not been sent to acknowledge.
+        let seen = self.delivered.count();
+        let turn = async {
+            let mut reader = self.reader.lock().await;
+            if reader.is_none() {
+                *reader = Some(Reader::connect(&self.settings, self.delivered.clone(), proxy).await?);
+                tokio::spawn(look_after(self.clone()));
+            }
+            Ok(reader)
+        };
+        Ok(Visit {
+            reader: self.unless_closed(turn).await?,
+            seen,
+            _visitor: visitor,
+        })
     }
 
-    /// Ends when the instance is closed: what is waited for is then waited for in vain.
-    pub(crate) async fn closing(&self) {
-        self.closed.cancelled().await;
+    /// When the instance is closed, what a request does with it ends, so that it can leave its group.
+    pub(crate) async fn unless_closed<T>(&self, work: impl Future<Output = Result<T, RestError>>) -> Result<T, RestError> {
+        tokio::select! {
+            biased;
+            () = self.closed.cancelled() => Err(RestError::no_instance()),
+            done = work => done,
+        }
     }
 
     pub(crate) fn is_idle_for(&self, duration: Duration) -> bool {
@@ -82,12 +96,24 @@ impl Instance {
     }
 
     /// Leaves the group. With `acknowledged` the client has evidently received all that it was sent.
-    pub(crate) async fn close(&self, acknowledged: bool) {
+    pub(crate) fn close(self: Arc<Instance>, acknowledged: bool) -> impl Future<Output = ()> + Send {
+        let seen = if acknowledged { self.delivered.count() } else { 0 };
         self.closed.cancel();
-        let Some(reader) = self.reader.lock().await.take() else { return };
-        if tokio::time::timeout(LEAVE_TIMEOUT, reader.close(acknowledged)).await.is_err() {
-            tracing::warn!("an instance of group {} did not leave it in time", self.settings.group);
+        async move {
+            let leaving = async {
+                if let Some(reader) = self.reader.lock().await.take() {
+                    reader.close(seen).await;
+                }
+            };
+            if tokio::time::timeout(LEAVE_TIMEOUT, leaving).await.is_err() {
+                tracing::warn!("an instance of group {} did not leave it in time", self.settings.group);
+            }
         }
+    }
+
+    #[cfg(test)]
+    pub(crate) async fn turn(&self) -> MutexGuard<'_, Option<Reader>> {
+        self.reader.lock().await
     }
 
     fn enter(&self) -> Visitor<'_> {
@@ -99,6 +125,11 @@ impl Instance {
 impl Visit<'_> {
     pub(crate) fn reader(&mut self) -> &mut Reader {
         self.reader.as_mut().expect("made before the visit began")
+    }
+
+    /// The number of the last answer that was made before this request came.
+    pub(crate) fn seen(&self) -> u64 {
+        self.seen
     }
 }
 

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::join_all;
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::config::RestConfig;
 use crate::error::RestError;
@@ -17,6 +17,8 @@ pub(crate) struct Instances {
     by_name: Mutex<BTreeMap<(String, String), Arc<Instance>>>,
     instances_max: usize,
     idle_max: Duration,
+    /// Instances that are being closed.
+    leaving: TaskTracker,
 }
 
 impl Instances {
@@ -25,6 +27,7 @@ impl Instances {
             by_name: Mutex::new(BTreeMap::new()),
             instances_max: config.instances_max,
             idle_max: config.instance_timeout,
+            leaving: TaskTracker::new(),
         }
     }
 
@@ -51,9 +54,12 @@ impl Instances {
         found.cloned().ok_or_else(RestError::no_instance)
     }
 
-    pub(crate) fn remove(&self, group: &str, id: &str) -> Result<Arc<Instance>, RestError> {
+    /// It leaves its group even if nobody waits for that.
+    pub(crate) async fn delete(&self, group: &str, id: &str) -> Result<(), RestError> {
         let removed = self.by_name.lock().remove(&(group.to_owned(), id.to_owned()));
-        removed.ok_or_else(RestError::no_instance)
+        let instance = removed.ok_or_else(RestError::no_instance)?;
+        let _ = self.leaving.spawn(instance.close(true)).await;
+        Ok(())
     }
 
     pub(crate) fn count(&self) -> usize {
@@ -73,13 +79,48 @@ impl Instances {
                 stays
             });
             for instance in expired {
-                tokio::spawn(async move { instance.close(false).await });
+                self.leaving.spawn(instance.close(false));
             }
         }
     }
 
     pub(crate) async fn close_all(&self) {
         let all = std::mem::take(&mut *self.by_name.lock());
-        join_all(all.values().map(|instance| instance.close(false))).await;
+        for instance in all.into_values() {
+            self.leaving.spawn(instance.close(false));
+        }
+        self.leaving.close();
+        self.leaving.wait().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::Format;
+    use dohle_client::Properties;
+
+    #[tokio::test]
+    async fn the_end_waits_for_instances_that_are_being_deleted() {
+        let instances = Instances::new(&RestConfig::from_properties(&Properties::default()).unwrap());
+        let settings = InstanceSettings {
+            group: "g".into(),
+            format: Format::Json,
+            offset_reset: "latest".into(),
+            auto_commit: true,
+            fetch_bytes_min: 0,
+            request_timeout: None,
+        };
+        instances.create("g", "i", settings).unwrap();
+        let instance = instances.find("g", "i").unwrap();
+        let turn = instance.turn().await;
+        let now = Duration::ZERO;
+        assert!(
+            tokio::time::timeout(now, instances.delete("g", "i")).await.is_err(),
+            "the client hangs up"
+        );
+        assert!(tokio::time::timeout(now, instances.close_all()).await.is_err());
+        drop(turn);
+        instances.close_all().await;
     }
 }

@@ -8,6 +8,7 @@
 
 mod answer;
 mod body;
+mod byte_budget;
 pub mod config;
 mod delivered;
 mod error;
@@ -17,10 +18,12 @@ mod instances;
 pub mod limits;
 mod media;
 mod metrics;
+mod offsets;
 mod operations;
 mod proxy;
 mod reader;
 mod routes;
+mod sent_in_time;
 mod server;
 mod start;
 mod time_text;

@@ -8,6 +8,12 @@ pub const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Bodies that are held at one time, all requests together; beyond it the answer is 429.
 pub const BODIES_BYTES_MAX: usize = 256 * 1024 * 1024;
 
+/// Keys, values and headers of answers that are not sent yet, all together; beyond it the answer is 429.
+pub const ANSWERS_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// How long a client may take nothing of an answer before its connection is closed.
+pub const ANSWER_STALL_MAX: Duration = Duration::from_secs(30);
+
 /// Of a body that is too large so much is read and dropped, so that its sender lives to see the answer.
 pub const BODY_BYTES_DROPPED_MAX: usize = 256 * 1024 * 1024;
 
@@ -35,10 +41,10 @@ pub const JSON_DEPTH_MAX: usize = 1000;
 /// Consumer instances; beyond it the answer is 429.
 pub const INSTANCES_MAX: usize = 4000;
 
-/// Reads that wait or gather records; beyond it the answer is 429.
+/// Reads that wait or gather records, or whose answers are not sent yet; beyond it the answer is 429.
 pub const READS_IN_FLIGHT_MAX: usize = 2048;
 
-/// Bytes of keys and values in one answer, and the largest `max_bytes`.
+/// Bytes of keys, values and headers in one answer, and the largest `max_bytes`.
 pub const READ_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// Records in one answer.
@@ -62,6 +68,8 @@ pub const FETCH_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Bytes of a group's or an instance's name, of a topic pattern, and topics in one subscription.
 pub const NAME_BYTES_MAX: usize = 255;
 pub const PATTERN_BYTES_MAX: usize = 1000;
+/// What a topic pattern is compiled to.
+pub const PATTERN_COMPILED_BYTES_MAX: usize = 64 * 1024;
 pub const SUBSCRIPTION_TOPICS_MAX: usize = 1000;
 
 /// Kafka's limit for names of topics.

@@ -6,16 +6,17 @@ use dohle_client::{Admin, ClientConfig, ClientError, Cluster, Consumer, Consumer
 use tokio::sync::{OnceCell, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use crate::body::BodyBudget;
+use crate::byte_budget::ByteBudget;
 use crate::config::RestConfig;
 use crate::error::RestError;
 use crate::instances::Instances;
-use crate::limits::{BODY_BYTES_MAX, READS_IN_FLIGHT_MAX, STREAMS_MAX};
+use crate::limits::{ANSWERS_BYTES_MAX, BODIES_BYTES_MAX, BODY_BYTES_MAX, READS_IN_FLIGHT_MAX, STREAMS_MAX, TOPIC_WAIT_MAX};
 use crate::metrics::Metrics;
 
 pub(crate) struct Proxy {
     pub(crate) config: RestConfig,
-    pub(crate) bodies: BodyBudget,
+    pub(crate) bodies: ByteBudget,
+    pub(crate) answers: ByteBudget,
     pub(crate) instances: Instances,
     pub(crate) metrics: Metrics,
     reads: Arc<Semaphore>,
@@ -32,7 +33,8 @@ pub(crate) struct Proxy {
 impl Proxy {
     pub(crate) fn new(config: RestConfig) -> Arc<Proxy> {
         Arc::new(Proxy {
-            bodies: BodyBudget::new(),
+            bodies: ByteBudget::new(BODIES_BYTES_MAX, "requests"),
+            answers: ByteBudget::new(ANSWERS_BYTES_MAX, "answers"),
             instances: Instances::new(&config),
             metrics: Metrics::new(),
             reads: Arc::new(Semaphore::new(READS_IN_FLIGHT_MAX)),
@@ -71,6 +73,7 @@ impl Proxy {
                 properties.set_default("linger.ms", "0");
                 properties.set_default("batch.size", "131072");
                 properties.set_default("max.request.size", BODY_BYTES_MAX.to_string());
+                properties.set_default("max.block.ms", TOPIC_WAIT_MAX.as_millis().to_string());
                 properties.set_default("buffer.memory", (2 * BODY_BYTES_MAX).to_string());
                 let config = ProducerConfig::from_properties(&properties).map_err(unusable)?;
                 Ok(Producer::new(self.cluster().await?.clone(), config))

@@ -53,7 +53,7 @@ pub(crate) struct ReadWish {
 }
 
 impl Reader {
-    pub(crate) async fn connect(settings: &InstanceSettings, proxy: &Proxy) -> Result<Reader, RestError> {
+    pub(crate) async fn connect(settings: &InstanceSettings, delivered: Arc<Delivered>, proxy: &Proxy) -> Result<Reader, RestError> {
         let mut properties = proxy.client_properties();
         properties.set("group.id", settings.group.as_str());
         properties.set("auto.offset.reset", settings.offset_reset.as_str());
@@ -62,7 +62,6 @@ impl Reader {
         properties.set_default("fetch.max.bytes", FETCH_BYTES_MAX.to_string());
         let config = ConsumerConfig::from_properties(&properties).map_err(RestError::invalid_consumer_config)?;
         let mut consumer = proxy.consumer(config).await?;
-        let delivered = Arc::new(Delivered::new(settings.auto_commit));
         consumer.set_listener(Watcher::new(delivered.clone()));
         Ok(Reader {
             consumer,
@@ -141,6 +140,7 @@ impl Reader {
     /// Goes on reading there.
     pub(crate) fn seek(&mut self, to: Offsets) -> Result<(), RestError> {
         self.drop_revoked();
+        self.failure = None;
         for (tp, offset) in to {
             self.consumer.seek(&tp, StartAt::Offset(offset.offset))?;
             self.held.retain(|record| !is_of(record, &tp));
@@ -151,22 +151,26 @@ impl Reader {
     }
 
     /// Fills what is held, until there is enough of it or the time is over. Records stay held until `deliver`, so that a request that
-    /// is given up loses none. Calling it acknowledges what was delivered before.
-    pub(crate) async fn read(&mut self, wish: &ReadWish) -> Result<(), RestError> {
+    /// is given up loses none. Acknowledges the answers that had been made when the request came.
+    pub(crate) async fn read(&mut self, wish: &ReadWish, seen: u64) -> Result<(), RestError> {
         if matches!(self.wants, Wants::Nothing) {
             return Err(RestError::illegal_state(
                 "Consumer is not subscribed to any topics or assigned any partitions",
             ));
         }
-        self.delivered.acknowledge();
+        self.delivered.acknowledge(seen);
         let began = Instant::now();
         loop {
             self.drop_revoked();
             if !self.held.is_empty() && self.held_bytes >= wish.bytes_min.min(wish.bytes_max) {
                 break;
             }
-            if let Some(failure) = self.failure.take() {
-                return if self.held.is_empty() { Err(failure.into()) } else { Ok(()) };
+            if let Some(failure) = self.failure.take_if(|_| self.held.is_empty()) {
+                return Err(failure.into());
+            }
+            if self.failure.is_some() {
+                // Told when nothing is held any more.
+                return Ok(());
             }
             let deadline = match (wish.timeout, self.delivered.assigned_at()) {
                 (Some(timeout), _) => began + timeout,
@@ -189,6 +193,12 @@ impl Reader {
         Ok(())
     }
 
+    /// What `deliver` will render at most.
+    pub(crate) fn deliverable_bytes(&self, bytes_max: usize) -> usize {
+        let first = self.held.front().map_or(0, size_of);
+        self.held_bytes.min(bytes_max.max(first))
+    }
+
     /// Renders held records until one does not fit any more, and counts them as delivered. `render` says how many bytes a record counts.
     pub(crate) fn deliver(
         &mut self,
@@ -196,6 +206,7 @@ impl Reader {
         mut render: impl FnMut(&ConsumerRecord) -> Result<(), RestError>,
     ) -> Result<usize, RestError> {
         self.drop_revoked();
+        self.delivered.begin();
         let (mut count, mut bytes) = (0, 0);
         while let Some(record) = self.held.front() {
             let size = size_of(record);
@@ -217,10 +228,13 @@ impl Reader {
         Ok(count)
     }
 
-    /// Commits these, or all that was delivered; without waiting if so told.
-    pub(crate) async fn commit(&mut self, offsets: Option<Offsets>, wait: bool) -> Result<(), RestError> {
+    /// Commits these, or all that had been delivered when the request came; without waiting if so told.
+    pub(crate) async fn commit(&mut self, offsets: Option<Offsets>, wait: bool, seen: u64) -> Result<(), RestError> {
         self.drop_revoked();
-        let offsets = offsets.unwrap_or_else(|| self.delivered.all());
+        let offsets = offsets.unwrap_or_else(|| {
+            self.delivered.acknowledge(seen);
+            self.delivered.acknowledged()
+        });
         let pending = self.consumer.start_commit_of(offsets.clone())?;
         if wait {
             pending.wait().await?;
@@ -261,10 +275,8 @@ impl Reader {
         self.held_bytes = 0;
     }
 
-    pub(crate) async fn close(mut self, acknowledged: bool) {
-        if acknowledged {
-            self.delivered.acknowledge();
-        }
+    pub(crate) async fn close(mut self, seen: u64) {
+        self.delivered.acknowledge(seen);
         if let Err(error) = self.unsubscribe().await {
             tracing::warn!("a consumer instance was not closed well: {}", error.message());
         }
@@ -333,10 +345,13 @@ impl Reader {
                 Err(error) => tracing::warn!("delivered offsets are not committed, the next attempt follows: {error}"),
             }
         }
-        if !self.auto_commit || self.auto_committing.is_some() || Instant::now() < self.auto_commit_at {
+        if !self.auto_commit || Instant::now() < self.auto_commit_at {
             return;
         }
         self.auto_commit_at = Instant::now() + AUTO_COMMIT_INTERVAL;
+        if self.auto_committing.is_some() {
+            return;
+        }
         let offsets = self.delivered.uncommitted();
         if offsets.is_empty() {
             return;
@@ -348,8 +363,10 @@ impl Reader {
 }
 
 /// What counts for `max_bytes` and `fetch.min.bytes`.
-fn size_of(record: &ConsumerRecord) -> usize {
-    [&record.key, &record.value].into_iter().flatten().map(|bytes| bytes.len()).sum()
+pub(crate) fn size_of(record: &ConsumerRecord) -> usize {
+    let headers = record.headers.iter().flat_map(|header| [Some(&header.key), header.value.as_ref()]);
+    let parts = [record.key.as_ref(), record.value.as_ref()].into_iter().chain(headers);
+    parts.flatten().map(|bytes| bytes.len()).sum()
 }
 
 fn is_of(record: &ConsumerRecord, tp: &TopicPartition) -> bool {
@@ -365,5 +382,29 @@ pub(crate) fn after(record: &ConsumerRecord) -> OffsetAndMetadata {
     OffsetAndMetadata {
         leader_epoch: record.leader_epoch,
         ..OffsetAndMetadata::new(record.offset + 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use dohle_protocol::batch::TimestampType;
+    use dohle_protocol::record::Header;
+
+    #[test]
+    fn headers_count_as_keys_and_values_do() {
+        let record = ConsumerRecord {
+            topic: "t".into(),
+            partition: 0,
+            offset: 0,
+            leader_epoch: 0,
+            timestamp_ms: 0,
+            timestamp_type: TimestampType::CreateTime,
+            key: Some(Bytes::from_static(b"k")),
+            value: Some(Bytes::from_static(b"va")),
+            headers: vec![Header::new("abc", "defg")],
+        };
+        assert_eq!(size_of(&record), 10);
     }
 }

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use futures_util::future::BoxFuture;
@@ -15,9 +16,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::RestConfig;
-use crate::limits::{CONNECTIONS_MAX, DRAIN_TIMEOUT, HEADERS_BYTES_MAX, HEADERS_MAX};
+use crate::limits::{ANSWER_STALL_MAX, CONNECTIONS_MAX, DRAIN_TIMEOUT, HEADERS_BYTES_MAX, HEADERS_MAX};
 use crate::proxy::Proxy;
 use crate::routes;
+use crate::sent_in_time::SentInTime;
 
 /// A running proxy. Call [`RestServer::shutdown`]: members of groups that are dropped are missed only when their sessions end.
 pub struct RestServer {
@@ -38,10 +40,10 @@ impl RestServer {
     /// Listens, and returns when requests are served. The cluster is connected by the first of them.
     /// (In a box: otherwise all of the proxy is compiled again into whatever starts one.)
     pub fn start(config: RestConfig) -> BoxFuture<'static, Result<RestServer, ServeError>> {
-        Box::pin(RestServer::begin(config))
+        Box::pin(RestServer::begin(config, ANSWER_STALL_MAX))
     }
 
-    async fn begin(config: RestConfig) -> Result<RestServer, ServeError> {
+    async fn begin(config: RestConfig, stall_max: Duration) -> Result<RestServer, ServeError> {
         let mut listeners = Vec::new();
         for listener in &config.listeners {
             let failed = |source| ServeError {
@@ -67,6 +69,7 @@ impl RestServer {
                 connections: connections.clone(),
                 stop: server.stop.clone(),
                 tasks: server.tasks.clone(),
+                stall_max,
             };
             server.tasks.spawn(acceptor.run(listener));
         }
@@ -103,6 +106,7 @@ struct Acceptor {
     connections: Arc<Semaphore>,
     stop: CancellationToken,
     tasks: TaskTracker,
+    stall_max: Duration,
 }
 
 impl Acceptor {
@@ -122,7 +126,7 @@ impl Acceptor {
                     Err(error) => {
                         tracing::warn!("a connection is not accepted: {error}");
                         // Out of files: the next attempt would fail at once.
-                        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                        tokio::time::sleep(Duration::from_millis(100)).await;
                     }
                 }
             }
@@ -132,7 +136,7 @@ impl Acceptor {
 
     fn serve(&self, stream: TcpStream) -> impl Future<Output = ()> + Send + use<> {
         let service = TowerToHyperService::new(self.router.clone());
-        let (proxy, stop) = (self.proxy.clone(), self.stop.clone());
+        let (proxy, stop, stall_max) = (self.proxy.clone(), self.stop.clone(), self.stall_max);
         async move {
             let _ = stream.set_nodelay(true);
             proxy.metrics.connections.inc();
@@ -141,7 +145,7 @@ impl Acceptor {
                 .header_read_timeout(proxy.config.headers_timeout)
                 .max_buf_size(HEADERS_BYTES_MAX)
                 .max_headers(HEADERS_MAX)
-                .serve_connection(TokioIo::new(stream), service);
+                .serve_connection(TokioIo::new(SentInTime::new(stream, stall_max)), service);
             tokio::pin!(connection);
             let ended = tokio::select! {
                 ended = connection.as_mut() => ended,
@@ -155,5 +159,35 @@ impl Acceptor {
             }
             proxy.metrics.connections.dec();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dohle_client::Properties;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    #[tokio::test]
+    async fn a_client_that_does_not_read_its_answers_is_cut_off() {
+        let mut properties = Properties::default();
+        properties.set("listeners", "http://127.0.0.1:0");
+        let config = RestConfig::from_properties(&properties).unwrap();
+        let server = RestServer::begin(config, Duration::from_millis(200)).await.unwrap();
+        let mut client = TcpStream::connect(server.addresses()[0]).await.unwrap();
+        // Of these answers the sockets can hold but a part.
+        let requests = "GET /openapi.json HTTP/1.1\r\nHost: h\r\n\r\n".repeat(1000);
+        client.write_all(requests.as_bytes()).await.unwrap();
+        let connections = &server.proxy.metrics.connections;
+        while connections.get() == 0 {
+            tokio::task::yield_now().await;
+        }
+        while connections.get() > 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let mut answers = Vec::new();
+        let _ = client.read_to_end(&mut answers).await;
+        assert!(String::from_utf8_lossy(&answers).matches("HTTP/1.1 200").count() < 1000);
+        server.shutdown().await;
     }
 }

@@ -40,11 +40,13 @@ fn number(text: &str) -> Option<i64> {
 fn zone_minutes(zone: &str) -> Option<i64> {
     let sign = match zone {
         "" | "Z" => return Some(0),
+        zone if zone.starts_with('+') => 1,
         zone if zone.starts_with('-') => -1,
-        _ => 1,
+        _ => return None,
     };
     let (hours, minutes) = zone[1..].split_once(':').unwrap_or((&zone[1..], "0"));
-    Some(sign * (number(hours)? * 60 + number(minutes)?))
+    let (hours, minutes) = (number(hours)?, number(minutes)?);
+    (hours < 24 && minutes < 60).then_some(sign * (hours * 60 + minutes))
 }
 
 fn days_in_month(year: i64, month: i64) -> i64 {
@@ -104,6 +106,8 @@ mod tests {
             "2024-02-29",
             "1T2",
             "2024-01-01T00:00:00+",
+            "2024-01-01T00:00:00Z01:00",
+            "2024-01-01T00:00:00+24:00",
             "2024-01-01T00:00:00.x",
         ] {
             assert_eq!(parse_ms(bad), None, "{bad}");

@@ -16,7 +16,7 @@ use dohle_protocol::batch::{
     patch_timestamps,
 };
 use dohle_protocol::builder::recompress;
-use dohle_protocol::compression::{Compression, DecompressError, decompress_with_cap};
+use dohle_protocol::compression::{self, Compression, DecompressError, decompress_for_now};
 use dohle_protocol::error_code::ErrorCode;
 use dohle_protocol::id::{LeaderEpoch, Offset};
 use dohle_protocol::record::{RECORD_BYTES_MIN, RecordError, RecordView};
@@ -151,7 +151,7 @@ pub fn validate(records: Bytes, config: &LogConfig, context: ValidationContext) 
     let mut max_timestamp = header.max_timestamp;
     if walk || target.is_some() {
         let stored = records.slice(HEADER_BYTES..);
-        let payload = decompress_with_cap(codec, &stored, decompressed_bytes_max(config)).map_err(RecordError::from)?;
+        let payload = decompress_for_now(codec, &stored, decompressed_bytes_max(config)).map_err(RecordError::from)?;
         if walk {
             max_timestamp = match quick_check(&payload, &header, config, context.now_ms) {
                 Some(max_timestamp) => max_timestamp,
@@ -162,6 +162,7 @@ pub fn validate(records: Bytes, config: &LogConfig, context: ValidationContext) 
             records = recompress(&header, &payload, codec, level);
             check_size(records.len(), config)?;
         }
+        compression::recycle(payload);
     }
     let mut bytes = records.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&shared[..]));
     if config.timestamp_type == TimestampType::LogAppendTime {

@@ -9,6 +9,7 @@ mod batch_filter;
 mod cleaned_txns;
 mod dirtiness;
 mod keys;
+mod record_offsets;
 mod round;
 mod swap;
 mod swap_repair;

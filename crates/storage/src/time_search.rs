@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use dohle_protocol::batch::{RecordBatch, TimestampType};
 use dohle_protocol::id::{LeaderEpoch, Offset};
-use dohle_protocol::record::DecodeLimits;
+use dohle_protocol::record::{DecodeLimits, Record};
 
 use crate::limits;
 use crate::read_view::{ReadError, ReadView};
@@ -69,19 +69,27 @@ impl ReadView {
             return Ok(Some(found));
         }
         let mut newest: Option<(i64, Offset)> = None;
+        // The batch that the log start is in.
+        let mut first = None;
         let mut scan = segment.scan();
         while let Some((_, header)) = scan.next_header()? {
-            if header.record_count > 0
-                && header.base_offset >= self.log_start
-                && newest.is_none_or(|(newest, _)| header.max_timestamp > newest)
-            {
+            if header.record_count == 0 || header.last_offset() < self.log_start {
+                continue;
+            }
+            if header.base_offset < self.log_start {
+                first = batch_with(segment, self.log_start)?.and_then(|batch| newest_record(&batch, self.log_start));
+            } else if newest.is_none_or(|(newest, _)| header.max_timestamp > newest) {
                 newest = Some((header.max_timestamp, header.last_offset()));
             }
         }
-        match newest {
-            Some((timestamp, offset)) => first_in_batch(segment, offset, timestamp, self.log_start),
-            None => Ok(None),
-        }
+        let other = match newest {
+            Some((timestamp, offset)) => first_in_batch(segment, offset, timestamp, self.log_start)?,
+            None => None,
+        };
+        Ok(first
+            .into_iter()
+            .chain(other)
+            .reduce(|best, found| if found.timestamp > best.timestamp { found } else { best }))
     }
 
     fn search_segment(&self, segment: &Segment, timestamp: i64) -> Result<Option<TimestampOffset>, ScanError> {
@@ -101,11 +109,16 @@ impl ReadView {
 }
 
 fn first_in_batch(segment: &Segment, offset: Offset, timestamp: i64, log_start: Offset) -> Result<Option<TimestampOffset>, ScanError> {
+    Ok(batch_with(segment, offset)?.and_then(|batch| first_at_or_after(&batch, timestamp, log_start)))
+}
+
+/// The batch that `offset` is in.
+fn batch_with(segment: &Segment, offset: Offset) -> Result<Option<RecordBatch>, ScanError> {
     let lookup = segment.lookup(offset)?;
     let mut scan = Scan::new(&**segment.log(), lookup.position, segment.size(), segment.base_offset());
     while let Some((_, batch)) = scan.next_batch()? {
         if batch.header.last_offset() >= offset {
-            return Ok(first_at_or_after(&batch, timestamp, log_start));
+            return Ok(Some(batch));
         }
     }
     Ok(None)
@@ -124,18 +137,26 @@ fn first_at_or_after(batch: &RecordBatch, timestamp: i64, log_start: Offset) -> 
             leader_epoch,
         });
     }
-    // A damaged batch is skipped: the search goes on behind it.
-    let records = batch
-        .records(DecodeLimits {
-            decompressed_bytes_max: limits::DECOMPRESSED_BYTES_MAX,
-        })
-        .ok()?;
-    records
-        .map_while(Result::ok)
-        .find(|record| record.timestamp >= timestamp && record.offset >= log_start)
-        .map(|record| TimestampOffset {
-            timestamp: record.timestamp,
-            offset: record.offset,
-            leader_epoch,
-        })
+    records_from(batch, log_start).find(|record| record.timestamp >= timestamp)
+}
+
+/// The first of those with the latest time.
+fn newest_record(batch: &RecordBatch, log_start: Offset) -> Option<TimestampOffset> {
+    records_from(batch, log_start).reduce(|newest, record| if record.timestamp > newest.timestamp { record } else { newest })
+}
+
+/// The records of a batch from the log start on. A damaged batch has none.
+fn records_from(batch: &RecordBatch, log_start: Offset) -> impl Iterator<Item = TimestampOffset> {
+    let limits = DecodeLimits {
+        decompressed_bytes_max: limits::DECOMPRESSED_BYTES_MAX,
+    };
+    let header = batch.header;
+    let records = batch.records(limits).into_iter().flatten().map_while(Result::ok);
+    // Nobody may have looked at offsets within a batch before.
+    let is_there = move |record: &Record| record.offset >= log_start.max(header.base_offset) && record.offset <= header.last_offset();
+    records.filter(is_there).map(move |record| TimestampOffset {
+        timestamp: record.timestamp,
+        offset: record.offset,
+        leader_epoch: header.partition_leader_epoch,
+    })
 }

@@ -367,6 +367,32 @@ fn d3_damage_is_found_and_nothing_is_changed() {
 }
 
 #[test]
+fn offsets_that_nobody_checked_before_compaction_end_the_round() {
+    // Of the only record of a batch: -1 and 5, in zigzag.
+    for delta in [1, 10] {
+        let disk = FaultyDisk::new();
+        let unchecked = LogConfig {
+            compact: false,
+            delete: true,
+            strict_validation: false,
+            ..compacted()
+        };
+        let log = new_shared(&disk, unchecked);
+        let forged = with_offset_delta(&keyed(&[("a", None)]), delta);
+        append(&mut log.lock(), forged);
+        log.lock().update_config(compacted().into());
+        put(&log, "b", "1");
+        close_segment(&log);
+        sync(&log);
+        let error = try_clean(&log, NOW_MS, LIMITS).unwrap().unwrap_err();
+        assert!(
+            matches!(error, CleanError::Records { offset: Offset(0), .. }) && error.is_lasting(),
+            "{error}"
+        );
+    }
+}
+
+#[test]
 fn a_full_disk_ends_the_round_and_the_next_one_succeeds() {
     let disk = FaultyDisk::new();
     let log = new_shared(&disk, compacted());

@@ -5,8 +5,9 @@ mod fixture;
 use bytes::Bytes;
 use dohle_protocol::ErrorCode;
 use dohle_protocol::batch::{BatchHeader, TimestampType, verify_crc};
+use dohle_protocol::builder::RecordBatchBuilder;
 use dohle_protocol::id::{LeaderEpoch, Offset};
-use dohle_storage::{Disk, FaultyDisk, LogConfig, ReadRequest, TimestampOffset};
+use dohle_storage::{Disk, FaultyDisk, LogConfig, PartitionLog, ReadRequest, TimestampOffset};
 use fixture::*;
 
 #[test]
@@ -435,7 +436,7 @@ fn trap_37_time_is_looked_up_to_the_record() {
         log.append_as_leader(batch(10, 10, NOW_MS - 10_000 + 100 * n), context(n as i32 / 25))
             .unwrap();
     }
-    let check = |log: &dohle_storage::PartitionLog| {
+    let check = |log: &PartitionLog| {
         let view = log.read_view();
         let found = |timestamp, bound| view.offset_for_timestamp(timestamp, Offset(bound)).unwrap();
         for n in 0..50i64 {
@@ -470,6 +471,37 @@ fn trap_37_time_is_looked_up_to_the_record() {
 }
 
 #[test]
+fn the_newest_record_is_looked_for_from_the_log_start_on() {
+    let disk = FaultyDisk::new();
+    let mut log = new_log(&disk, small());
+    for timestamps in [&[100, 50, 60][..], &[10][..]] {
+        let mut batch = RecordBatchBuilder::new();
+        timestamps.iter().for_each(|ago| batch.append(NOW_MS + ago, None, Some(b"v"), &[]));
+        append(&mut log, batch.build());
+    }
+    let newest = |log: &PartitionLog| log.read_view().max_timestamp_offset(Offset(4)).unwrap().unwrap();
+    assert_eq!((newest(&log).timestamp, newest(&log).offset), (NOW_MS + 100, Offset(0)));
+    log.delete_records_before(Offset(1));
+    assert_eq!((newest(&log).timestamp, newest(&log).offset), (NOW_MS + 60, Offset(2)));
+    log.delete_records_before(Offset(3));
+    assert_eq!((newest(&log).timestamp, newest(&log).offset), (NOW_MS + 10, Offset(3)));
+}
+
+#[test]
+fn a_record_whose_offset_nobody_checked_hides_no_other() {
+    let disk = FaultyDisk::new();
+    let config = LogConfig {
+        strict_validation: false,
+        ..small()
+    };
+    let mut log = new_log(&disk, config);
+    append(&mut log, with_offset_delta(&batch(1, 10, NOW_MS), 100));
+    append(&mut log, batch(1, 10, NOW_MS));
+    let found = log.read_view().offset_for_timestamp(NOW_MS, Offset(2)).unwrap();
+    assert_eq!(found.map(|found| found.offset), Some(Offset(1)));
+}
+
+#[test]
 fn trap_36_the_last_stable_offset_and_the_aborted_transactions() {
     let disk = FaultyDisk::new();
     let mut log = new_log(&disk, small());
@@ -482,7 +514,7 @@ fn trap_36_the_last_stable_offset_and_the_aborted_transactions() {
     assert_eq!(log.last_stable_offset(Offset(6)).0, 2);
     append_marker(&mut log, 2, true);
     assert_eq!(log.last_stable_offset(Offset(7)).0, 7);
-    let aborted = |log: &dohle_storage::PartitionLog, from, to| {
+    let aborted = |log: &PartitionLog, from, to| {
         log.read_view()
             .aborted_transactions(Offset(from), Offset(to))
             .iter()

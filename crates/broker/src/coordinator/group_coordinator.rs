@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use dohle_coordinator::{Caller, GroupConfig, GroupRequest};
@@ -50,6 +50,7 @@ impl GroupCoordinator {
                 tasks: TaskTracker::new(),
                 stop: CancellationToken::new(),
                 loads: Semaphore::new(limits::GROUP_LOADS_MAX),
+                member_bytes: AtomicUsize::new(0),
             }),
             shards: RwLock::default(),
             is_creating: AtomicBool::new(false),

@@ -6,7 +6,7 @@ mod tests;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use dohle_coordinator::{Caller, Counters, Decision, Effect, GroupConfig, GroupRequest, GroupResponse, GroupShard, ReplyToken};
 use dohle_protocol::ErrorCode;
@@ -37,6 +37,8 @@ pub(super) struct ShardServices {
     pub(super) stop: CancellationToken,
     /// Shards that may be loaded at the same time.
     pub(super) loads: Semaphore,
+    /// What the members of all groups take in memory.
+    pub(super) member_bytes: AtomicUsize,
 }
 
 #[derive(Debug)]
@@ -74,6 +76,7 @@ struct Active {
     batch_bytes_max: usize,
     /// What is in the metrics.
     counted: Counters,
+    member_bytes: MemberBytes,
     /// Tells this loading of the shard from others.
     load: u64,
 }
@@ -148,6 +151,10 @@ impl Shard {
                 return Err(ErrorCode::CoordinatorNotAvailable);
             }
             active.waiting.insert(token, sender);
+            if matches!(request, GroupRequest::Join(_) | GroupRequest::Sync(_)) {
+                let bytes_max = active.member_bytes.room().min(self.config.member_bytes_max);
+                active.machine.set_member_bytes_max(bytes_max);
+            }
             Ok(active.machine.decide(now_ms, caller, token, fresh_id, request))
         })?;
         Ok(PendingReply::new(receiver, Arc::clone(self), token))
@@ -290,6 +297,7 @@ impl Shard {
             }
         }
         records.iter().for_each(|record: &GroupRecord| active.machine.replay(record));
+        active.member_bytes.set(active.machine.member_bytes());
         Ok(())
     }
 
@@ -364,6 +372,31 @@ impl Shard {
                 self.services.tasks.spawn(shard_timer::run(Arc::clone(self), active.load));
             }
         }
+    }
+}
+
+/// What the members of one shard take of the memory that all shards have together; given back when the shard ends.
+struct MemberBytes {
+    all: Arc<ShardServices>,
+    mine: usize,
+}
+
+impl MemberBytes {
+    fn set(&mut self, bytes: usize) {
+        self.all.member_bytes.fetch_add(bytes.wrapping_sub(self.mine), Ordering::Relaxed);
+        self.mine = bytes;
+    }
+
+    /// What this shard may take, as much as the others leave.
+    fn room(&self) -> usize {
+        let others = self.all.member_bytes.load(Ordering::Relaxed).wrapping_sub(self.mine);
+        limits::GROUP_MEMBER_BYTES_MAX.saturating_sub(others)
+    }
+}
+
+impl Drop for MemberBytes {
+    fn drop(&mut self) {
+        self.set(0);
     }
 }
 

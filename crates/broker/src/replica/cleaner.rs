@@ -181,12 +181,25 @@ fn next_for(dirtiness: &Dirtiness, config: &LogConfig, backoff: Duration) -> Nex
 }
 
 fn clean(broker: &BrokerState, pace: &Pace, cell: Arc<Cell>) -> (Arc<Cell>, Next) {
+    let guard = PanicGuard(&cell);
     let settings = broker.settings.load().cleaner;
     let next = match cell.begin_cleaning(clock::now_ms()) {
         Some(cleaning) => clean_with(broker, pace, &cell, cleaning),
         None => Next::Look(settings.backoff),
     };
+    drop(guard);
     (cell, next)
+}
+
+/// A round that panics would again: the metrics are to show it.
+struct PanicGuard<'a>(&'a Cell);
+
+impl Drop for PanicGuard<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.mark_uncleanable();
+        }
+    }
 }
 
 fn clean_with(broker: &BrokerState, pace: &Pace, cell: &Cell, cleaning: Cleaning) -> Next {

@@ -78,8 +78,10 @@ impl Consumer {
                 return if error.is_retriable() { Ok(()) } else { Err(error.into()) };
             }
         };
+        // One that fails keeps no other from being read.
+        let mut outcome = Ok(());
         for (tp, answer) in offsets {
-            self.take_found(number, tp, answer)?;
+            outcome = outcome.and(self.take_found(number, tp, answer));
         }
         for (tp, committed) in committed {
             if let Some(progress) = self.partitions.get_mut(&tp).filter(|progress| progress.lookup == Some(number)) {
@@ -92,10 +94,13 @@ impl Consumer {
             let start = self.start_without_position(&tp);
             if let Some(progress) = self.partitions.get_mut(&tp).filter(|progress| progress.lookup == Some(number)) {
                 progress.lookup = None;
-                progress.start = start?;
+                match start {
+                    Ok(start) => progress.start = start,
+                    Err(error) => outcome = outcome.and(Err(error)),
+                }
             }
         }
-        Ok(())
+        outcome
     }
 
     fn take_found(
@@ -120,6 +125,10 @@ impl Consumer {
             }
             Err(reason) => {
                 progress.lookup = None;
+                if reason.is_retriable() {
+                    progress.back_off(&self.config.client.backoff());
+                    return Ok(());
+                }
                 Err(ConsumeError::Partition { partition: tp, reason })
             }
         }

@@ -496,3 +496,33 @@ async fn without_a_group_there_is_no_subscription_and_without_an_offset_perhaps_
     };
     assert!(matches!(error, ConsumeError::NoOffset { .. }), "{error}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partition_that_does_not_exist_keeps_no_other_from_being_read() {
+    let server = Server::start(1, &[]).await;
+    let mut consumer = unsubscribed(&server, &["default.api.timeout.ms=300", "request.timeout.ms=200"]).await;
+    let partitions = [TopicPartition::new("a", 99), TopicPartition::new(TOPIC, 0)];
+    consumer.assign(partitions.map(|tp| (tp, StartAt::Earliest)));
+    assert_eq!(read(&mut consumer, RECORDS).await, BTreeMap::from([(0, RECORDS)]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_partition_without_an_offset_is_told() {
+    let server = Server::start(2, &[]).await;
+    let mut consumer = unsubscribed(&server, &["auto.offset.reset=none"]).await;
+    let partitions = [0, 1].map(|partition| TopicPartition::new(TOPIC, partition));
+    consumer.assign(partitions.clone().map(|tp| (tp, StartAt::Committed)));
+    for expected in partitions {
+        // One of them is told at a time, until it has a position.
+        let mut told = None;
+        for _ in 0..20 {
+            if let Err(ConsumeError::NoOffset { partition }) = poll(&mut consumer).await {
+                told = Some(partition);
+                break;
+            }
+        }
+        assert_eq!(told.as_ref(), Some(&expected));
+        consumer.seek(&expected, StartAt::Earliest).unwrap();
+    }
+    read(&mut consumer, 2 * RECORDS).await;
+}

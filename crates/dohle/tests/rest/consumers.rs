@@ -249,3 +249,13 @@ fn r3_an_instance_is_read_in_its_own_format() {
     assert_eq!(rest.post(&format!("{instance}/positions"), behind).status, 204);
     assert_eq!(rest.read(&instance, "*/*", "?timeout=1").json(), json!([]));
 }
+
+#[test]
+fn a_partition_that_does_not_exist_keeps_no_other_from_being_read() {
+    let rest = Rest::start(&[]);
+    produce_numbers(&rest, "t", 0..2);
+    let instance = rest.instance("g", "json", "");
+    let both = r#"{"partitions":[{"topic":"a","partition":99},{"topic":"t","partition":0}]}"#;
+    assert_eq!(rest.post(&format!("{instance}/assignments"), both).status, 204);
+    assert_eq!(values(&rest.read_all(&instance, JSON, 2)), [0, 1]);
+}

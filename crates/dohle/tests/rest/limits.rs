@@ -9,9 +9,11 @@ use std::time::{Duration, Instant};
 #[test]
 fn r5_bodies_that_are_too_large_or_too_deep_are_refused() {
     let rest = Rest::start(&[]);
-    let large = format!("{{\"records\":[{{\"value\":\"{}\"}}]}}", "x".repeat(70 * 1024 * 1024));
-    rest.produce("/topics/t", JSON, &large)
-        .is_error(413, 413, "larger than 67108864 bytes");
+    for mebibytes in [70, 200] {
+        let large = format!("{{\"records\":[{{\"value\":\"{}\"}}]}}", "x".repeat(mebibytes << 20));
+        rest.produce("/topics/t", JSON, &large)
+            .is_error(413, 413, "larger than 67108864 bytes");
+    }
     let deep = format!("{{\"records\":[{{\"value\":{}{}}}]}}", "[".repeat(100_000), "]".repeat(100_000));
     rest.produce("/topics/t", JSON, &deep).is_error(400, 400, "nested deeper");
     rest.post("/consumers/g", &"[".repeat(1_000_000))

@@ -7,6 +7,7 @@ use crate::harness::{BINARY, Node, free_port};
 use dohle_client::{Admin, ClientConfig};
 use serde_json::json;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// `dohle rest start`. Killed when dropped.
 struct Process {
@@ -40,6 +41,13 @@ impl Process {
     fn produce(&self, path: &str) -> super::http::Reply {
         let mut client = Client::try_open(self.port).expect("the proxy listens");
         client.call("POST", path, &[("Content-Type", JSON)], r#"{"records":[{"value":1}]}"#)
+    }
+
+    /// Time of the processor that it has used, in hundredths of a second.
+    fn used(&self) -> u64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("it lives");
+        let fields: Vec<&str> = stat.rsplit(") ").next().expect("fields").split(' ').collect();
+        fields[11..13].iter().map(|ticks| ticks.parse::<u64>().expect("a number")).sum()
     }
 
     /// SIGTERM, and its end.
@@ -170,4 +178,37 @@ async fn a_proxy_that_is_stopped_leaves_no_member_behind() {
     }
     process.stop();
     assert_eq!(members().await, 0);
+}
+
+#[test]
+fn a_cluster_that_hangs_costs_no_processor_time_and_keeps_no_instance() {
+    let rest = Rest::start(&[]);
+    let process = Process::start(&rest.node, &[]);
+    process.produce("/topics/t");
+    assert_eq!(
+        process
+            .call("POST", "/consumers/g", r#"{"name":"i","auto.offset.reset":"earliest"}"#)
+            .status,
+        200
+    );
+    let instance = "/consumers/g/instances/i";
+    process.call("POST", &format!("{instance}/subscription"), r#"{"topics":["t"]}"#);
+    let read = |query: &str| process.call("GET", &format!("{instance}/records{query}"), "").json();
+    assert_ne!(read("?timeout=20000"), json!([]));
+    assert_eq!(read("?timeout=1"), json!([]), "acknowledges the record");
+    let id = rustix::process::Pid::from_raw(rest.node.id() as i32).expect("a process id");
+    rustix::process::kill_process(id, rustix::process::Signal::STOP).expect("the process is ours");
+    // The automatic commit hangs, and the next is due.
+    std::thread::sleep(2 * dohle_rest::limits::AUTO_COMMIT_INTERVAL + Duration::from_secs(1));
+    let before = process.used();
+    std::thread::sleep(Duration::from_secs(2));
+    assert!(process.used() - before < 50, "{} of 200 ticks", process.used() - before);
+    let began = Instant::now();
+    std::thread::scope(|scope| {
+        let committing = scope.spawn(|| process.call("POST", &format!("{instance}/offsets"), ""));
+        std::thread::sleep(Duration::from_millis(500));
+        assert_eq!(process.call("DELETE", instance, "").status, 204);
+        committing.join().unwrap().is_error(404, 40403, "");
+    });
+    assert!(began.elapsed() < Duration::from_secs(14), "{:?}", began.elapsed());
 }

@@ -46,7 +46,9 @@ fn positions_are_offsets_times_beginning_and_end() {
     assert_eq!(read(), [0, 1, 2]);
     assert_eq!(post("positions", &at("2999-01-01T00:00:00Z")).status, 204);
     assert_eq!(read(), [0; 0]);
-    post("positions", &at("yesterday")).is_error(400, 400, "ISO 8601");
+    for bad in ["yesterday", "1969-12-31T23:59:59.999Z", "2020-01-01T00:00:00Z01:00"] {
+        post("positions", &at(bad)).is_error(400, 400, "ISO 8601");
+    }
     post("positions", r#"{"offsets":[{"topic":"t","partition":0,"offset":-1}]}"#).is_error(422, 422, "offset");
     post("positions", r#"{"offsets":[{"topic":"t","partition":7,"offset":0}]}"#).is_error(409, 40903, "t-7");
     rest.post("/consumers/g/instances/other/positions/end", partition)

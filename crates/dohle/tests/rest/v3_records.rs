@@ -226,6 +226,8 @@ fn a_topic_that_does_not_exist_is_not_written_to() {
         codes(&rest.v3_produce("none", r#"{"value":{"type":"STRING","data":"x"}}"#)),
         [40401]
     );
+    let wrong_first = r#"{"color":1}{"value":{"type":"STRING","data":"x"}}"#;
+    assert_eq!(codes(&rest.v3_produce("none", wrong_first)), [422, 40401]);
     rest.v3("POST", "/topics/none/records:batch", &json!({"entries": [record]}))
         .is_error(404, 40401, "Topic not found.");
     assert_eq!(rest.get("/topics").json(), json!([]));

@@ -38,6 +38,26 @@ fn the_cap_is_exact() {
 }
 
 #[test]
+fn memory_that_was_used_before_changes_nothing() {
+    let (large, small) = (vec![7u8; 1 << 20], b"a few words, ".repeat(10));
+    for codec in Compression::ALL {
+        let before = || recycle(decompress_for_now(codec, &compressed(codec, &large), large.len()).unwrap());
+        let bytes = compressed(codec, &small);
+        before();
+        assert_eq!(decompress_for_now(codec, &bytes, small.len()).unwrap(), small, "{codec}");
+        before();
+        let bytes_max = small.len() - 1;
+        let over = decompress_for_now(codec, &bytes, bytes_max);
+        assert_eq!(over, Err(DecompressError::TooLarge { bytes_max }), "{codec}");
+        // What somebody still holds is not taken.
+        let held = decompress_for_now(codec, &bytes, small.len()).unwrap();
+        recycle(held.clone());
+        before();
+        assert_eq!(held, small, "{codec}");
+    }
+}
+
+#[test]
 fn levels_are_clamped_and_matter() {
     let input: Vec<u8> = (0..200_000u32).flat_map(|n| (n / 7 % 251).to_le_bytes()).collect();
     for codec in [Compression::Gzip, Compression::Zstd] {

@@ -129,9 +129,6 @@ fn number(key: &str, value: Option<&RawValue>, range: std::ops::RangeInclusive<i
     responses((status = 204, description = "Done"), (status = "default", description = "An error", body = ErrorBody))
 )]
 pub(super) async fn delete(State(proxy): State<Arc<Proxy>>, Segments((group, id)): Segments<(String, String)>) -> Answer {
-    let instance = proxy.instances.remove(&group, &id)?;
-    // Goes on if the client hangs up.
-    let closed = tokio::spawn(async move { instance.close(true).await });
-    let _ = closed.await;
+    proxy.instances.delete(&group, &id).await?;
     Ok(no_content())
 }

@@ -64,7 +64,9 @@ pub(super) async fn commit(
     let instance = proxy.instances.find(&group, &id)?;
     let offsets = if body.is_empty() { None } else { Some(wanted(body.parse()?)?) };
     let wait = parameters.r#async.as_deref() != Some("true");
-    instance.visit(&proxy).await?.reader().commit(offsets, wait).await?;
+    let mut visit = instance.visit(&proxy).await?;
+    let seen = visit.seen();
+    instance.unless_closed(visit.reader().commit(offsets, wait, seen)).await?;
     Ok(json(&[(); 0]))
 }
 

@@ -4,10 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Extension;
-use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderValue, header};
-use axum::response::Response;
 use dohle_client::consumer::{ConsumeError, StartAt};
 use dohle_client::{ConsumerConfig, ConsumerRecord, TopicPartition};
 use serde::Deserialize;
@@ -15,12 +12,13 @@ use tokio::time::Instant;
 
 use super::records::{Include, render};
 use super::topics::must_exist;
-use crate::answer::{Answer, Parameters, Segments};
+use crate::answer::{Answer, Parameters, Segments, records};
 use crate::error::{ErrorBody, RestError};
 use crate::format::Format;
 use crate::limits::{FETCH_BYTES_MAX, POLL_RECORDS_MAX, READ_BYTES_MAX, READ_RECORDS_MAX, READ_TIMEOUT_MAX};
 use crate::media::Accepted;
 use crate::proxy::Proxy;
+use crate::reader::size_of;
 
 #[derive(Deserialize)]
 pub(super) struct PartitionReadParameters {
@@ -54,12 +52,13 @@ pub(super) async fn read(
         return Err(RestError::unprocessable("offset must be greater than or equal to 0"));
     }
     must_exist(&proxy, &topic, index).await?;
-    let _reads = proxy.begin_read()?;
+    let read = proxy.begin_read()?;
     let start = parameters.offset.map_or(StartAt::Earliest, StartAt::Offset);
     let tp = TopicPartition::new(topic, index);
-    let records = gather(&proxy, tp, start, &parameters).await?;
+    let gathered = gather(&proxy, tp, start, &parameters).await?;
+    let bytes = proxy.answers.take(gathered.iter().map(size_of).sum())?;
     let mut body = vec![b'['];
-    for (position, record) in records.iter().enumerate() {
+    for (position, record) in gathered.iter().enumerate() {
         match render(record, format, include, &mut body) {
             Ok(()) => proxy.metrics.consumed.inc(),
             Err(error) if position == 0 => return Err(error),
@@ -68,11 +67,7 @@ pub(super) async fn read(
         };
     }
     body.push(b']');
-    let mut response = Response::new(Body::from(body));
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-    Ok(response)
+    Ok(records(body, content_type, [read, bytes]))
 }
 
 /// Waits for the first record, and takes what has arrived along with it.
@@ -109,12 +104,7 @@ async fn gather(
         if more.is_empty() {
             break;
         }
-        bytes += more
-            .iter()
-            .flat_map(|record| [&record.key, &record.value])
-            .flatten()
-            .map(|data| data.len())
-            .sum::<usize>();
+        bytes += more.iter().map(size_of).sum::<usize>();
         records.extend(more);
     }
     records.truncate(count);

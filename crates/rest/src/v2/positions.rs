@@ -1,19 +1,20 @@
 //! Where an instance goes on reading.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::State;
 use dohle_client::TopicPartition;
 use dohle_client::admin::offsets::at;
-use dohle_client::consumer::{OffsetAndMetadata, Offsets};
+use dohle_client::consumer::OffsetAndMetadata;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::topics::offset_at;
 use super::{PartitionName, Partitions};
 use crate::answer::{Answer, Segments, no_content};
 use crate::body::RequestBody;
 use crate::error::{ErrorBody, RestError};
+use crate::offsets::offsets_at;
 use crate::proxy::Proxy;
 use crate::time_text;
 
@@ -79,7 +80,9 @@ pub(super) async fn seek(State(proxy): State<Arc<Proxy>>, Segments(name): Segmen
             partition: wish.partition,
         };
         let time_ms = time_text::parse_ms(&wish.timestamp)
-            .ok_or_else(|| RestError::bad_request(format!("timestamp={} is not a time in ISO 8601.", wish.timestamp)))?;
+            // Before 1970 they mean other things.
+            .filter(|&ms| ms >= 0)
+            .ok_or_else(|| RestError::bad_request(format!("timestamp={} is not a time in ISO 8601 since 1970.", wish.timestamp)))?;
         wishes.push((tp.checked()?, Target::Time(time_ms), wish.metadata.unwrap_or_default()));
     }
     go_to(&proxy, name, wishes).await
@@ -121,27 +124,39 @@ fn all_at(body: &RequestBody, time: i64) -> Result<Wishes, RestError> {
 async fn go_to(proxy: &Proxy, (group, id): (String, String), wishes: Wishes) -> Answer {
     let instance = proxy.instances.find(&group, &id)?;
     let mut visit = instance.visit(proxy).await?;
-    // Asked first, so that a partition that nobody knows is not looked for.
-    let partitions: Vec<TopicPartition> = wishes.iter().map(|(tp, _, _)| tp.clone()).collect();
-    tokio::select! {
-        had = visit.reader().must_have(&partitions) => had?,
-        () = instance.closing() => return Err(RestError::no_instance()),
-    }
-    let mut offsets = Offsets::new();
-    for (tp, target, metadata) in wishes {
-        let offset = match target {
-            Target::Offset(offset) => offset,
-            Target::Time(time) => match offset_at(proxy, &tp, time).await? {
-                -1 => offset_at(proxy, &tp, at::LATEST).await?,
-                offset => offset,
-            },
-        };
-        let metadata = OffsetAndMetadata {
-            metadata,
-            ..OffsetAndMetadata::new(offset)
-        };
-        offsets.insert(tp, metadata);
-    }
-    visit.reader().seek(offsets)?;
+    instance
+        .unless_closed(async {
+            // Asked first, so that a partition that nobody knows is not looked for.
+            let partitions: Vec<TopicPartition> = wishes.iter().map(|(tp, _, _)| tp.clone()).collect();
+            visit.reader().must_have(&partitions).await?;
+            let times = found_times(proxy, &wishes).await?;
+            let offsets = wishes.into_iter().map(|(tp, target, metadata)| {
+                let offset = match target {
+                    Target::Offset(offset) => offset,
+                    Target::Time(_) => times[&tp],
+                };
+                let offset = OffsetAndMetadata {
+                    metadata,
+                    ..OffsetAndMetadata::new(offset)
+                };
+                (tp, offset)
+            });
+            visit.reader().seek(offsets.collect())
+        })
+        .await?;
     Ok(no_content())
+}
+
+/// The offsets of all that is wished for by time; the end where no record is that late.
+async fn found_times(proxy: &Proxy, wishes: &Wishes) -> Result<BTreeMap<TopicPartition, i64>, RestError> {
+    let times = wishes.iter().filter_map(|(tp, target, _)| match target {
+        Target::Time(time) => Some((tp.clone(), *time)),
+        Target::Offset(_) => None,
+    });
+    let admin = proxy.admin().await?;
+    let mut found = offsets_at(&admin, &times.collect()).await?;
+    let too_late = found.iter().filter(|(_, offset)| **offset == -1);
+    let ends = too_late.map(|(tp, _)| (tp.clone(), at::LATEST)).collect();
+    found.extend(offsets_at(&admin, &ends).await?);
+    Ok(found)
 }

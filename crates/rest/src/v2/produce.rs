@@ -233,27 +233,11 @@ fn shown(outcome: Result<RecordMetadata, ProduceError>) -> RecordOutcome {
         }
         Err(error) => error,
     };
-    let code = match &error {
-        ProduceError::Refused { code, .. } => number(*code),
-        ProduceError::Client(inner) => inner.code().map_or(if inner.is_retriable() { 50003 } else { 50002 }, number),
-        ProduceError::Expired { .. } | ProduceError::BufferFull { .. } => 50003,
-        ProduceError::TooLarge { .. } | ProduceError::NoSuchPartition { .. } | ProduceError::Closed => 50002,
-    };
+    let text = error.to_string();
     RecordOutcome {
         partition: None,
         offset: None,
-        error_code: Some(code),
-        error: Some(error.to_string()),
-    }
-}
-
-fn number(code: ErrorCode) -> u32 {
-    match code {
-        ErrorCode::SaslAuthenticationFailed => 40101,
-        ErrorCode::TopicAuthorizationFailed | ErrorCode::ClusterAuthorizationFailed | ErrorCode::TransactionalIdAuthorizationFailed => {
-            40301
-        }
-        code if code.is_retriable() => 50003,
-        _ => 50002,
+        error_code: Some(RestError::from(error).code_of_record()),
+        error: Some(text),
     }
 }

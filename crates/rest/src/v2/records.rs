@@ -4,17 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Extension;
-use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderValue, header};
-use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use dohle_client::ConsumerRecord;
 use serde::Deserialize;
 use std::io::Write;
 
-use crate::answer::{Answer, Parameters, Segments};
+use crate::answer::{Answer, Parameters, Segments, records};
 use crate::error::{ErrorBody, RestError};
 use crate::format::{Format, push_string};
 use crate::limits::{READ_BYTES_MAX, READ_TIMEOUT_MAX};
@@ -56,25 +53,17 @@ pub(super) async fn read(
     let content_type = accepted.records(settings.format).ok_or_else(RestError::format_mismatch)?;
     let include = Include::of(parameters.include.as_deref().unwrap_or_default())?;
     let wish = wish(&proxy, settings.request_timeout, settings.fetch_bytes_min, &parameters);
-    let _reads = proxy.begin_read()?;
-    let mut visit = tokio::select! {
-        visit = instance.visit(&proxy) => visit?,
-        () = instance.closing() => return Err(RestError::no_instance()),
-    };
+    let read = proxy.begin_read()?;
+    let mut visit = instance.visit(&proxy).await?;
+    let seen = visit.seen();
     let reader = visit.reader();
-    tokio::select! {
-        read = reader.read(&wish) => read?,
-        () = instance.closing() => return Err(RestError::no_instance()),
-    }
+    instance.unless_closed(reader.read(&wish, seen)).await?;
+    let bytes = proxy.answers.take(reader.deliverable_bytes(wish.bytes_max))?;
     let mut body = vec![b'['];
     let count = reader.deliver(wish.bytes_max, |record| render(record, settings.format, include, &mut body))?;
     body.push(b']');
     proxy.metrics.consumed.inc_by(count as u64);
-    let mut response = Response::new(Body::from(body));
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-    Ok(response)
+    Ok(records(body, content_type, [read, bytes]))
 }
 
 fn wish(proxy: &Proxy, own_timeout: Option<Duration>, bytes_min: usize, parameters: &ReadParameters) -> ReadWish {

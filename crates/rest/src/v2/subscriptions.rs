@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use regex_lite::Regex;
+use regex_lite::{Regex, RegexBuilder};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -11,7 +11,7 @@ use super::{PartitionName, Partitions};
 use crate::answer::{Answer, Segments, check_topic, json, no_content};
 use crate::body::RequestBody;
 use crate::error::{ErrorBody, RestError};
-use crate::limits::{PATTERN_BYTES_MAX, SUBSCRIPTION_TOPICS_MAX};
+use crate::limits::{PATTERN_BYTES_MAX, PATTERN_COMPILED_BYTES_MAX, SUBSCRIPTION_TOPICS_MAX};
 use crate::proxy::Proxy;
 use crate::reader::Wants;
 
@@ -75,7 +75,10 @@ fn compiled(pattern: &str) -> Result<Regex, RestError> {
     if pattern.len() > PATTERN_BYTES_MAX {
         return Err(invalid(&format!("it is longer than {PATTERN_BYTES_MAX} bytes")));
     }
-    Regex::new(&format!("^(?:{pattern})$")).map_err(|error| invalid(&error))
+    let compile = |pattern: &str| RegexBuilder::new(pattern).size_limit(PATTERN_COMPILED_BYTES_MAX).build();
+    // Alone first: `a)|(?:b` is one only within the parentheses.
+    let whole = compile(pattern).and_then(|_| compile(&format!("^(?:{pattern})$")));
+    whole.map_err(|error| invalid(&error))
 }
 
 #[utoipa::path(
@@ -109,7 +112,8 @@ pub(super) async fn subscription(State(proxy): State<Arc<Proxy>>, Segments((grou
 )]
 pub(super) async fn unsubscribe(State(proxy): State<Arc<Proxy>>, Segments((group, id)): Segments<(String, String)>) -> Answer {
     let instance = proxy.instances.find(&group, &id)?;
-    instance.visit(&proxy).await?.reader().unsubscribe().await?;
+    let mut visit = instance.visit(&proxy).await?;
+    instance.unless_closed(visit.reader().unsubscribe()).await?;
     Ok(no_content())
 }
 
@@ -128,7 +132,8 @@ pub(super) async fn assign(
 ) -> Answer {
     let instance = proxy.instances.find(&group, &id)?;
     let partitions = body.parse::<Partitions>()?.checked()?;
-    instance.visit(&proxy).await?.reader().assign(partitions).await?;
+    let mut visit = instance.visit(&proxy).await?;
+    instance.unless_closed(visit.reader().assign(partitions)).await?;
     Ok(no_content())
 }
 
@@ -144,4 +149,21 @@ pub(super) async fn assignments(State(proxy): State<Arc<Proxy>>, Segments((group
     let assigned = instance.visit(&proxy).await?.reader().assignment();
     let partitions = assigned.iter().map(PartitionName::from).collect();
     Ok(json(&Partitions { partitions }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_match_whole_names_and_are_bounded() {
+        let pattern = compiled("a|b.*").unwrap();
+        assert_eq!(
+            ["a", "b1", "a1", "xb"].map(|name| pattern.is_match(name)),
+            [true, true, false, false]
+        );
+        for bad in ["(", "a)|(?:b", "(a{1000}){1000}", "[a-z]{5000}", &"a".repeat(1001)] {
+            assert_eq!(compiled(bad).unwrap_err().code(), 422, "{bad}");
+        }
+    }
 }

@@ -8,13 +8,13 @@ use dohle_client::TopicPartition;
 use dohle_client::admin::configs::Resource;
 use dohle_client::admin::offsets::at;
 use dohle_client::admin::topics::{PartitionDescription, TopicDescription};
-use dohle_client::config::IsolationLevel;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::answer::{Answer, Segments, check_topic, json};
 use crate::error::{ErrorBody, RestError};
 use crate::limits::PARTITIONS_PER_PAGE;
+use crate::offsets::offset_at;
 use crate::proxy::Proxy;
 
 #[derive(Serialize, ToSchema)]
@@ -126,18 +126,11 @@ pub(super) async fn partition(State(proxy): State<Arc<Proxy>>, Segments((topic, 
 pub(super) async fn offsets(State(proxy): State<Arc<Proxy>>, Segments((topic, index)): Segments<(String, i32)>) -> Answer {
     must_exist(&proxy, &topic, index).await?;
     let tp = TopicPartition::new(topic, index);
+    let admin = proxy.admin().await?;
     Ok(json(&Offsets {
-        beginning_offset: offset_at(&proxy, &tp, at::EARLIEST).await?,
-        end_offset: offset_at(&proxy, &tp, at::LATEST).await?,
+        beginning_offset: offset_at(&admin, &tp, at::EARLIEST).await?,
+        end_offset: offset_at(&admin, &tp, at::LATEST).await?,
     }))
-}
-
-/// An offset of one partition by time; -1 if no record is that late.
-pub(super) async fn offset_at(proxy: &Proxy, tp: &TopicPartition, timestamp: i64) -> Result<i64, RestError> {
-    let wanted = BTreeMap::from([(tp.clone(), timestamp)]);
-    let mut found = proxy.admin().await?.list_offsets(&wanted, IsolationLevel::ReadUncommitted).await?;
-    let found = found.remove(tp).ok_or_else(RestError::topic_not_hosted)?;
-    Ok(found?.offset)
 }
 
 pub(super) async fn must_exist(proxy: &Proxy, topic: &str, index: i32) -> Result<(), RestError> {

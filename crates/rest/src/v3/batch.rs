@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::parse;
-use super::record::{RecordRequest, Shape, WrittenRecord, refusal};
+use super::record::{RecordRequest, Shape, WrittenRecord};
 use super::scope::Scope;
 use crate::answer::{Answer, Segments, check_topic, json};
 use crate::body::RequestBody;
@@ -68,7 +68,7 @@ pub(super) async fn produce(scope: Scope, Segments((_, topic)): Segments<(String
         sent.push(match entry {
             Ok((record, shape)) => {
                 let delivery = producer.send(record).await;
-                delivery.map(|delivery| (delivery, shape)).map_err(refusal)
+                delivery.map(|delivery| (delivery, shape)).map_err(RestError::from)
             }
             Err(error) => Err(error),
         });
@@ -80,7 +80,7 @@ pub(super) async fn produce(scope: Scope, Segments((_, topic)): Segments<(String
     for (id, sent) in ids.into_iter().zip(sent) {
         let outcome = match sent {
             Ok((delivery, shape)) => {
-                let written = delivery.wait().await.map_err(refusal);
+                let written = delivery.wait().await.map_err(RestError::from);
                 written.map(|written| WrittenRecord::new(&cluster_id, &written, shape))
             }
             Err(error) => Err(error),

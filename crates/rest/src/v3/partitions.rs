@@ -1,11 +1,8 @@
 //! Partitions, their replicas, and where their records begin and end.
 
-use std::collections::BTreeMap;
-
 use dohle_client::TopicPartition;
 use dohle_client::admin::offsets::at;
 use dohle_client::admin::topics::PartitionDescription;
-use dohle_client::config::IsolationLevel;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -13,6 +10,7 @@ use super::resource::{Collection, Kind, Related, Resource};
 use super::scope::Scope;
 use crate::answer::{Answer, Parameters, Segments, json};
 use crate::error::{ErrorBody, RestError};
+use crate::offsets::offset_at;
 
 #[derive(Serialize, ToSchema)]
 struct PartitionData {
@@ -120,12 +118,12 @@ pub(super) async fn offset(
         topic_name: topic,
         partition_id: index,
         earliest_offset: if earliest {
-            Some(offset_at(&scope, &tp, at::EARLIEST).await?)
+            Some(offset_at(&scope.admin, &tp, at::EARLIEST).await?)
         } else {
             None
         },
         latest_offset: if latest {
-            Some(offset_at(&scope, &tp, at::LATEST).await?)
+            Some(offset_at(&scope.admin, &tp, at::LATEST).await?)
         } else {
             None
         },
@@ -164,13 +162,6 @@ pub(super) async fn replica(scope: Scope, Segments((_, topic, index, broker)): S
         return Err(RestError::not_found(format!("Broker {broker} has no replica of the partition.")));
     }
     Ok(json(&shown_replica(&scope, &topic, &partition, broker)))
-}
-
-async fn offset_at(scope: &Scope, tp: &TopicPartition, timestamp: i64) -> Result<i64, RestError> {
-    let wanted = BTreeMap::from([(tp.clone(), timestamp)]);
-    let mut found = scope.admin.list_offsets(&wanted, IsolationLevel::ReadUncommitted).await?;
-    let found = found.remove(tp).ok_or_else(RestError::no_partition)?;
-    Ok(found?.offset)
 }
 
 fn shown(scope: &Scope, topic: &str, partition: &PartitionDescription) -> Resource<PartitionData> {

@@ -6,8 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use dohle_client::ProducerRecord;
-use dohle_client::error::ClientError;
-use dohle_client::producer::{ProduceError, RecordMetadata};
+use dohle_client::producer::RecordMetadata;
 use dohle_protocol::record::Header;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -161,16 +160,4 @@ fn decode_timestamp(value: &RawValue) -> Result<i64, RestError> {
     };
     let ms = ms.filter(|&ms| ms >= 0);
     ms.ok_or_else(|| RestError::bad_request(format!("timestamp={text} is not a time such as \"2024-02-29T12:00:00.5Z\".")))
-}
-
-/// Why a record is not written.
-pub(super) fn refusal(error: ProduceError) -> RestError {
-    match error {
-        ProduceError::Refused { code, message } => ClientError::Refused { code, message }.into(),
-        ProduceError::Client(error) => error.into(),
-        ProduceError::TooLarge { .. } => RestError::too_large(error.to_string()),
-        ProduceError::NoSuchPartition { .. } => RestError::no_partition(),
-        ProduceError::Expired { .. } | ProduceError::BufferFull { .. } => RestError::retriable(error),
-        ProduceError::Closed => RestError::kafka(error),
-    }
 }

@@ -19,7 +19,7 @@ use tokio::time::{Duration, Instant, timeout, timeout_at};
 use utoipa::ToSchema;
 
 use super::objects::Objects;
-use super::record::{RecordRequest, Shape, WrittenRecord, refusal};
+use super::record::{RecordRequest, Shape, WrittenRecord};
 use super::scope::Scope;
 use crate::answer::{Answer, Segments, check_topic};
 use crate::body::parse;
@@ -99,7 +99,7 @@ impl Answers {
         let outcome = match self.pending.recv().await? {
             Ok((delivery, shape)) => match delivery.wait().await {
                 Ok(written) => Ok(WrittenRecord::new(&self.cluster_id, &written, shape)),
-                Err(error) => Err(refusal(error)),
+                Err(error) => Err(error.into()),
             },
             Err(error) => Err(error),
         };
@@ -135,8 +135,8 @@ impl Reader {
             () = self.answers.closed() => return,
         };
         let Err(error) = ended else { return };
-        let says_stop = error.code() != u32::from(StatusCode::SERVICE_UNAVAILABLE.as_u16());
-        if self.answers.send(Err(error)).await.is_ok() && says_stop {
+        let is_stopping = self.proxy.closing.is_cancelled();
+        if self.answers.send(Err(error)).await.is_ok() && !is_stopping {
             self.drop_rest(body).await;
         }
     }
@@ -144,13 +144,13 @@ impl Reader {
     async fn read(&self, body: &mut Body) -> Result<(), RestError> {
         let mut objects = Objects::default();
         let mut budget: Option<OwnedSemaphorePermit> = None;
-        let mut records = 0_u64;
+        let (mut is_empty, mut topic_is_known) = (true, false);
         // Of the object that is arriving, or the end of the one before it.
         let mut began = Instant::now();
         loop {
             while let Some(object) = objects.next()? {
-                self.send(object, records == 0).await?;
-                records += 1;
+                self.send(object, &mut topic_is_known).await?;
+                is_empty = false;
                 began = Instant::now();
             }
             let held = objects.held_bytes();
@@ -168,8 +168,8 @@ impl Reader {
             };
             let frame = timeout_at(began + time, body.frame()).await.map_err(|_| too_slow())?;
             let Some(frame) = frame else {
-                return match (held, records) {
-                    (0, 0) => Err(RestError::unprocessable("Null input provided. Data is required.")),
+                return match (held, is_empty) {
+                    (0, true) => Err(RestError::unprocessable("Null input provided. Data is required.")),
                     (0, _) => Ok(()),
                     _ => Err(RestError::bad_request("The body ends within an object.")),
                 };
@@ -189,14 +189,15 @@ impl Reader {
     }
 
     /// An error is one of the stream; what is wrong with the record itself is its answer.
-    async fn send(&self, object: Bytes, is_first: bool) -> Result<(), RestError> {
+    async fn send(&self, object: Bytes, topic_is_known: &mut bool) -> Result<(), RestError> {
         let answer = match self.decode(&object) {
             Ok((record, shape)) => {
-                if is_first {
+                if !*topic_is_known {
                     wait_for_topic(&self.proxy, &self.topic).await?;
+                    *topic_is_known = true;
                 }
                 let sent = self.proxy.producer().await?.send(record).await;
-                sent.map(|delivery| (delivery, shape)).map_err(refusal)
+                sent.map(|delivery| (delivery, shape)).map_err(RestError::from)
             }
             Err(error) => Err(error),
         };

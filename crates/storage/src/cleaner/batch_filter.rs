@@ -11,6 +11,7 @@ use dohle_protocol::record::{DecodeLimits, Record, RecordError, RecordView};
 
 use super::cleaned_txns::{CleanedTxns, Marker};
 use super::keys::Keys;
+use super::record_offsets::RecordOffsets;
 use crate::limits;
 use crate::log_config::{CompressionSetting, LogConfig};
 use crate::producer_state::ProducerState;
@@ -120,6 +121,7 @@ impl BatchFilter<'_> {
             .bytes()
             .clone();
         let mut stays = Stays::default();
+        let mut offsets = RecordOffsets::of(header);
         let mut rest = &bytes[..];
         for found in 0..header.record_count {
             if rest.is_empty() {
@@ -128,7 +130,7 @@ impl BatchFilter<'_> {
             }
             let before = rest;
             let view = RecordView::take(&mut rest)?;
-            let offset = header.base_offset + i64::from(view.offset_delta);
+            let offset = offsets.next(&view)?;
             let is_examined = offset < self.keys.end();
             let is_kept = header.is_control() || !is_examined || {
                 let is_last = |key: &[u8]| self.keys.last(key).is_none_or(|last| offset >= last);

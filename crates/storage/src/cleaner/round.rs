@@ -14,6 +14,7 @@ use dohle_protocol::record::{DecodeLimits, RecordView};
 use super::batch_filter::{BatchFilter, Kept, LastBatch, last_batches};
 use super::cleaned_txns::CleanedTxns;
 use super::keys::Keys;
+use super::record_offsets::RecordOffsets;
 use super::{CleanError, CleanerControl, CleanerLimits, Dirtiness, SharedLog, swap};
 use crate::disk::Disk;
 use crate::file_name;
@@ -215,10 +216,11 @@ impl Cleaning {
             decompressed_bytes_max: limits::DECOMPRESSED_BYTES_MAX,
         };
         let records = batch.records(limits).map_err(|source| undecodable(batch, source))?;
+        let mut offsets = RecordOffsets::of(&batch.header);
         let mut rest = &records.bytes()[..];
         for _ in 0..batch.header.record_count {
             let record = RecordView::take(&mut rest).map_err(|source| undecodable(batch, source))?;
-            let offset = batch.header.base_offset + i64::from(record.offset_delta);
+            let offset = offsets.next(&record).map_err(|source| undecodable(batch, source))?;
             let key = record.key.filter(|_| offset >= self.first_dirty);
             if key.is_some_and(|key| !keys.put(key, offset)) {
                 return Ok(false);

@@ -7,7 +7,7 @@ use std::time::Instant;
 use dohle_coordinator::{Counters, GroupConfig, GroupShard};
 use dohle_protocol::id::Offset;
 
-use super::{Active, PanicGuard, Shard, State};
+use super::{Active, MemberBytes, PanicGuard, Shard, State};
 use crate::clock;
 use crate::coordinator::loader::{LoadError, Loader};
 use crate::limits;
@@ -100,6 +100,10 @@ impl Shard {
             timer_due_ms: None,
             batch_bytes_max: self.batch_bytes_max(),
             counted: Counters::default(),
+            member_bytes: MemberBytes {
+                all: Arc::clone(&self.services),
+                mine: 0,
+            },
             load: self.new_token().0,
         }));
         let now_ms = clock::steady_ms();

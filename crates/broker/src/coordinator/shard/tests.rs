@@ -65,6 +65,7 @@ fn services(loads: usize) -> Arc<ShardServices> {
         tasks: TaskTracker::new(),
         stop: CancellationToken::new(),
         loads: Semaphore::new(loads),
+        member_bytes: AtomicUsize::new(0),
     })
 }
 
@@ -247,4 +248,43 @@ async fn offsets_of_a_transaction_count_once_it_has_been_committed() {
         }
     }
     assert_eq!(committed_when_loaded(&shard(&cell, &services(1))).await, [7]);
+}
+
+#[tokio::test]
+async fn members_of_all_shards_share_the_memory_of_the_broker() {
+    use dohle_protocol::messages::join_group::JoinGroupRequestProtocol;
+    let join = || {
+        let protocol = JoinGroupRequestProtocol {
+            name: "range".to_string(),
+            ..JoinGroupRequestProtocol::default()
+        };
+        GroupRequest::Join(JoinGroupRequest {
+            group_id: "g".to_string(),
+            protocol_type: "consumer".to_string(),
+            session_timeout_ms: 10_000,
+            rebalance_timeout_ms: 10_000,
+            protocols: vec![protocol],
+            ..JoinGroupRequest::default()
+        })
+    };
+    let caller = Caller { api_version: 3, ..CALLER };
+    let services = services(1);
+    let (full, ended) = (shard(&cell(), &services), shard(&cell(), &services));
+    let _joining = ended.ask(&caller, join()).unwrap();
+    let taken = services.member_bytes.load(Ordering::Relaxed);
+    assert!(taken > 0);
+    services
+        .member_bytes
+        .fetch_add(limits::GROUP_MEMBER_BYTES_MAX - taken, Ordering::Relaxed);
+    let Ok(GroupResponse::Join(refused)) = full.ask(&caller, join()).unwrap().answer().await else {
+        panic!("another answer");
+    };
+    assert_eq!(refused.error_code, ErrorCode::GroupMaxSizeReached.code());
+    ended.end();
+    assert_eq!(
+        services.member_bytes.load(Ordering::Relaxed),
+        limits::GROUP_MEMBER_BYTES_MAX - taken
+    );
+    let _joining = full.ask(&caller, join()).unwrap();
+    assert_eq!(services.member_bytes.load(Ordering::Relaxed), limits::GROUP_MEMBER_BYTES_MAX);
 }

@@ -61,7 +61,7 @@ impl Cell {
 
     /// Cleaning has failed, and would again.
     pub(crate) fn on_uncleanable(&self, error: &CleanError) {
-        self.cleaning.uncleanable.store(true, Ordering::Relaxed);
+        self.mark_uncleanable();
         let CleanError::Log(reason) = error else { return };
         self.directory.fail(reason);
         let effects = {
@@ -70,6 +70,10 @@ impl Cell {
             replica.role.dismiss_produces(ErrorCode::KafkaStorageError)
         };
         effects.into_iter().for_each(answer);
+    }
+
+    pub(crate) fn mark_uncleanable(&self) {
+        self.cleaning.uncleanable.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn is_uncleanable(&self) -> bool {
