@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::controller_loop::Submission;
 use crate::identity::Identity;
+use crate::limits;
 use crate::publisher::Publisher;
 use crate::runtime::Runtime;
 use crate::state_machine::StateMachine;
@@ -50,7 +51,9 @@ impl<R: Runtime> Attendant<R> {
                 *known = leader;
                 is_news
             });
-            if leads && named_in != Some(term) && self.publisher.current().image.cluster_id().is_none() {
+            if !leads {
+                named_in = None;
+            } else if named_in != Some(term) && self.publisher.current().image.cluster_id().is_none() {
                 named_in = Some(term);
                 self.name_cluster();
             }
@@ -73,16 +76,26 @@ impl<R: Runtime> Attendant<R> {
         }
     }
 
+    /// Tries until it is done or somebody else leads: a leader that others do not follow yet is told that it is none.
     fn name_cluster(&self) {
-        let Some(requests) = self.requests.upgrade() else { return };
+        let (requests, publisher) = (self.requests.clone(), Arc::clone(&self.publisher));
+        let (node_id, leader) = (self.identity.node_id, self.leader.subscribe());
         let cluster_id = self.identity.name_to_give::<R>();
         let naming = async move {
-            let (reply, named) = oneshot::channel();
-            let request = ControllerRequest::Bootstrap { cluster_id };
-            // Whoever leads next tries again if this one does not succeed.
-            let _ = requests.send(Submission { request, reply }).await;
-            drop(requests);
-            let _ = named.await;
+            let leads = || leader.borrow().as_ref().is_some_and(|leader| leader.node_id == node_id);
+            while leads() && publisher.current().image.cluster_id().is_none() {
+                let Some(requests) = requests.upgrade() else { return };
+                let (reply, named) = oneshot::channel();
+                let request = ControllerRequest::Bootstrap {
+                    cluster_id: cluster_id.clone(),
+                };
+                let _ = requests.send(Submission { request, reply }).await;
+                drop(requests);
+                if matches!(named.await, Ok(Ok(_))) {
+                    return;
+                }
+                R::Async::sleep(limits::NAMING_RETRY).await;
+            }
         };
         drop(R::Async::spawn(naming));
     }

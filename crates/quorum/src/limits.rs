@@ -80,6 +80,9 @@ pub const PULL_RETRY: Duration = Duration::from_millis(100);
 pub const OBSERVERS_MAX: usize = 10_000;
 pub const OBSERVER_FORGOTTEN_MS: i64 = 300_000;
 
+/// A leader that could not name the cluster waits this long before it tries again.
+pub const NAMING_RETRY: Duration = Duration::from_millis(50);
+
 /// A leader that ends hands over within this time, or ends all the same.
 pub const HANDOVER_TIMEOUT: Duration = Duration::from_millis(1_500);
 

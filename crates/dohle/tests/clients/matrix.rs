@@ -23,8 +23,10 @@ async fn every_client_reads_what_every_client_wrote_in_every_codec() {
                 "rdkafka" => with_rdkafka::write(&node.address(), &topic, codec, &written).await,
                 _ => with_rskafka::write(&node.address(), &topic, codec, &written).await,
             }
-            let stored = codecs(&node, &topic).into_iter().collect::<Vec<_>>();
-            assert_eq!(stored, [codec], "{topic}");
+            let stored = codecs(&node, &topic);
+            assert!(stored.contains(codec), "{topic}: {stored:?}");
+            // librdkafka leaves a batch as it is that gets no smaller, such as one of a single record.
+            assert!(stored.iter().all(|other| other == codec || other == "none"), "{topic}: {stored:?}");
         }
     }
     read_everything(&node, &written).await;

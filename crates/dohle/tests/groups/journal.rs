@@ -15,8 +15,8 @@ pub(crate) struct Journal(Arc<watch::Sender<Entries>>);
 pub(crate) struct Entries {
     /// Who owns which partition now.
     pub(crate) owners: BTreeMap<i32, &'static str>,
-    /// How often each record was read, by its value.
-    pub(crate) read: BTreeMap<usize, usize>,
+    /// Who read each record, in order, by its value.
+    pub(crate) read: BTreeMap<usize, Vec<&'static str>>,
     /// What each member has read, by partition.
     pub(crate) by_member: BTreeMap<&'static str, usize>,
     next_offsets: BTreeMap<i32, i64>,
@@ -57,7 +57,7 @@ impl Journal {
         self.0.send_modify(|entries| {
             for (partition, offset, value) in records {
                 let number = std::str::from_utf8(value).unwrap().parse().unwrap();
-                *entries.read.entry(number).or_default() += 1;
+                entries.read.entry(number).or_default().push(member);
                 *entries.by_member.entry(member).or_default() += 1;
                 let next = entries.next_offsets.entry(partition).or_default();
                 // Going back is reading again; a gap is a loss.
@@ -104,6 +104,14 @@ impl Journal {
             entries.owners.len() == partitions && entries.owners.values().copied().collect::<BTreeSet<_>>() == wanted
         })
         .await;
+    }
+
+    /// What a clean run must have led to, in which members only come and leave in order.
+    pub(crate) fn assert_each_was_read_once(&self, count: usize) {
+        let mut read = self.entries().read;
+        assert_eq!(read.len(), count);
+        read.retain(|_, readers| readers.len() > 1);
+        assert!(read.is_empty(), "read more than once: {read:?}");
     }
 
     pub(crate) fn entries(&self) -> Entries {

@@ -29,13 +29,7 @@ async fn a_clean_run_reads_each_record_once(strategy: &str) {
     for member in [b, c, d, e] {
         member.leave().await;
     }
-    let entries = journal.entries();
-    assert!(
-        entries.read.values().all(|times| *times == 1),
-        "{:?}",
-        entries.read.iter().filter(|(_, times)| **times > 1).collect::<Vec<_>>()
-    );
-    assert_eq!(entries.read.len(), RECORDS);
+    journal.assert_each_was_read_once(RECORDS);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -174,7 +174,7 @@ async fn a_proxy_that_is_stopped_leaves_no_member_behind() {
         described.remove("g").unwrap().unwrap().members.len()
     };
     while members().await == 0 {
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
     process.stop();
     assert_eq!(members().await, 0);

@@ -19,7 +19,7 @@ use crate::start_error::StartError;
 use crate::submit_error::SubmitError;
 use crate::type_config::{Leader, NodeId};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Heartbeats need a processor in time: not all clusters at once.
 static CLUSTERS_AT_ONCE: Semaphore = Semaphore::const_new(2);
