@@ -85,6 +85,18 @@ fn is_only_broker(broker: &BrokerState, image: &ClusterImage) -> bool {
     image.brokers().iter().all(|other| other.id == broker.services.me)
 }
 
+/// Whether others should lead instead: until the process is restarted, a directory whose disk has failed takes no records. A broker that
+/// has nobody beside it serves what can be read.
+fn steps_aside(broker: &BrokerState) -> bool {
+    let has_failed = broker.replicas.directories().iter().any(|directory| directory.is_offline());
+    let me = broker.services.me;
+    has_failed && broker.quorum.image().brokers().iter().any(|other| other.id != me && other.is_active())
+}
+
+fn wants_fence(broker: &BrokerState) -> bool {
+    !broker.membership.is_ready.load(Ordering::Acquire) || steps_aside(broker)
+}
+
 /// Registers this broker, however long it takes until there is a controller. It is fenced until [`unfence`]. `ended_epoch` is the one
 /// under which the last process ended in order.
 pub(crate) async fn join(broker: &Arc<BrokerState>, ended_epoch: i64) -> Result<(), RegistrationError> {
@@ -154,6 +166,7 @@ pub(crate) async fn run(broker: Arc<BrokerState>, stop: CancellationToken) {
 
 async fn beat(broker: &Arc<BrokerState>) {
     let mut leader = broker.quorum.watch_leader();
+    let mut said = false;
     loop {
         if is_alone(broker) {
             let mut versions = broker.quorum.watch();
@@ -163,8 +176,12 @@ async fn beat(broker: &Arc<BrokerState>) {
         }
         // The same process under the same epoch, which now says where it is.
         let is_known = broker.membership.is_reachable.load(Ordering::Acquire);
-        let want_fence = !broker.membership.is_ready.load(Ordering::Acquire);
-        match heartbeat(broker, want_fence, false).await {
+        let is_aside = steps_aside(broker);
+        if is_aside && !said {
+            tracing::error!("a log directory has failed: until it is restarted this broker is fenced, and leads nothing that others can lead");
+        }
+        said = is_aside;
+        match heartbeat(broker, false).await {
             Ok(response) if response.error_code == ErrorCode::StaleBrokerEpoch.code() || !is_known => renew(broker).await,
             Ok(_) => {}
             Err(refusal) => tracing::debug!("a heartbeat was not heard: {refusal}"),
@@ -189,9 +206,11 @@ pub(crate) async fn unfence(broker: &Arc<BrokerState>) -> Result<(), Registratio
     broker.membership.is_ready.store(true, Ordering::Release);
     let unfenced = async {
         loop {
-            match heartbeat(broker, false, false).await {
+            match heartbeat(broker, false).await {
                 Ok(response) if response.error_code == 0 && !response.is_fenced => return Ok(()),
                 Err(refusal) if !is_passing(refusal.code) => return Err(refusal),
+                // It goes on without leading anything.
+                _ if steps_aside(broker) => return Ok(()),
                 _ => tokio::time::sleep(limits::MEMBERSHIP_POLL).await,
             }
         }
@@ -201,7 +220,7 @@ pub(crate) async fn unfence(broker: &Arc<BrokerState>) -> Result<(), Registratio
     let me = broker.services.me;
     let is_unfenced = |image: &ClusterImage| image.broker(me).is_some_and(|registered| !registered.fenced);
     if let Ok(version) = versions
-        .wait_for(|version| is_unfenced(&version.image))
+        .wait_for(|version| is_unfenced(&version.image) || steps_aside(broker))
         .await
         .map(|version| version.clone())
     {
@@ -220,7 +239,7 @@ pub(crate) async fn leave(broker: &BrokerState) {
     let mut heard = Instant::now();
     while Instant::now() < end {
         let patience = heard + limits::CONTROLLER_SILENCE_AT_SHUTDOWN_MAX;
-        match tokio::time::timeout_at(end.min(patience), heartbeat(broker, false, true)).await {
+        match tokio::time::timeout_at(end.min(patience), heartbeat(broker, true)).await {
             Ok(Ok(response)) if response.should_shut_down => return,
             Ok(Ok(response)) if response.error_code == 0 => heard = Instant::now(),
             Ok(Ok(response)) if !is_passing(ErrorCode::from_code(response.error_code)) => {
@@ -242,14 +261,14 @@ pub(crate) async fn leave(broker: &BrokerState) {
 }
 
 /// Tells the controller that this broker is there, by a connection that stays: when that breaks, the controller looks what has happened.
-async fn heartbeat(broker: &BrokerState, want_fence: bool, want_shut_down: bool) -> Result<BrokerHeartbeatResponse, Refusal> {
+async fn heartbeat(broker: &BrokerState, want_shut_down: bool) -> Result<BrokerHeartbeatResponse, Refusal> {
     let _alone = broker.membership.beating.lock().await;
     let request = BrokerHeartbeatRequest {
         broker_id: broker.config.node_id,
         broker_epoch: broker.broker_epoch(),
         current_metadata_offset: broker.carried_out.offset().0,
         // It may have become ready while another heartbeat was on its way.
-        want_fence: want_fence && !broker.membership.is_ready.load(Ordering::Acquire),
+        want_fence: !want_shut_down && wants_fence(broker),
         want_shut_down,
         ..BrokerHeartbeatRequest::default()
     };

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dohle_broker::config::{NodeConfig, Overrides};
@@ -13,6 +14,7 @@ use dohle_protocol::messages::describe_cluster::{DescribeClusterRequest, Describ
 use dohle_protocol::messages::describe_quorum::{DescribeQuorumRequest, PartitionData, RequestPartitionData, RequestTopicData};
 use dohle_protocol::messages::metadata::{MetadataRequest, MetadataResponse};
 use dohle_protocol::{ErrorCode, Request};
+use dohle_storage::{Disk, FaultyDisk, RealDisk};
 
 /// Nothing takes longer than this, except where a test says so.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -25,6 +27,8 @@ pub(crate) struct Nodes {
     /// `ID@HOST:PORT` of the controllers.
     pub(crate) voters: String,
     settings: BTreeMap<i32, Vec<(String, String)>>,
+    /// In the place of the real one.
+    disks: BTreeMap<i32, FaultyDisk>,
     running: BTreeMap<i32, Broker>,
 }
 
@@ -41,6 +45,7 @@ impl Nodes {
             folder: tempfile::tempdir().unwrap(),
             voters: voters.join(","),
             settings: BTreeMap::new(),
+            disks: BTreeMap::new(),
             running: BTreeMap::new(),
         };
         for (id, (client, controller)) in ports {
@@ -84,6 +89,18 @@ impl Nodes {
         self.settings.get_mut(&id).unwrap().push((key.to_owned(), value.to_owned()));
     }
 
+    /// A disk in memory for a node that does not run yet; it fails when it is told to.
+    pub(crate) fn give_disk(&mut self, id: i32) -> FaultyDisk {
+        self.disks.entry(id).or_insert_with(FaultyDisk::new).clone()
+    }
+
+    fn disk(&self, id: i32) -> Arc<dyn Disk> {
+        match self.disks.get(&id) {
+            Some(disk) => Arc::new(disk.clone()),
+            None => Arc::new(RealDisk::default()),
+        }
+    }
+
     pub(crate) fn dir(&self, id: i32) -> PathBuf {
         self.folder.path().join(format!("node-{id}"))
     }
@@ -92,8 +109,7 @@ impl Nodes {
     pub(crate) async fn start(&mut self, ids: &[i32]) {
         let mut started = Vec::new();
         for id in ids {
-            let config = self.config(*id);
-            started.push((*id, tokio::spawn(start_again(config))));
+            started.push((*id, tokio::spawn(start_again(self.disk(*id), self.config(*id)))));
         }
         for (id, node) in started {
             let node = node
@@ -105,7 +121,7 @@ impl Nodes {
     }
 
     pub(crate) async fn try_start(&mut self, id: i32) -> Result<(), StartError> {
-        let node = start_again(self.config(id)).await?;
+        let node = start_again(self.disk(id), self.config(id)).await?;
         self.running.insert(id, node);
         Ok(())
     }
@@ -249,10 +265,10 @@ pub(crate) fn assert_created(result: &CreatableTopicResult) {
 }
 
 /// A node that was killed in this process may hold its directory and its ports for a moment longer.
-async fn start_again(config: NodeConfig) -> Result<Broker, StartError> {
+async fn start_again(disk: Arc<dyn Disk>, config: NodeConfig) -> Result<Broker, StartError> {
     let end = Instant::now() + PATIENCE;
     loop {
-        let error = match tokio::time::timeout(PATIENCE, Broker::start(config.clone())).await {
+        let error = match tokio::time::timeout(PATIENCE, Broker::start_on(Arc::clone(&disk), config.clone())).await {
             Ok(Ok(broker)) => return Ok(broker),
             Ok(Err(error)) => error,
             Err(_) => panic!("node {} is not ready in time", config.node_id),

@@ -1,10 +1,13 @@
 //! Partitions on several nodes: what is acknowledged, what is left when nodes are gone, and what comes back.
 
+use std::io::ErrorKind;
+
 use dohle_protocol::ErrorCode;
 use dohle_protocol::messages::alter_partition_reassignments::{
     AlterPartitionReassignmentsRequest, ReassignablePartition, ReassignableTopic,
 };
 use dohle_protocol::messages::delete_records::{DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic};
+use dohle_storage::disk::Operation;
 
 use crate::log::{Log, NONE};
 use crate::nodes::{Nodes, until};
@@ -155,6 +158,33 @@ async fn with_flush_policy_commit_followers_sync_before_they_count() {
     until(true, async || log.leader(&nodes, 1).await != -1).await;
     let leader = log.leader(&nodes, 1).await;
     until(written, async || log.read(&nodes, leader).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_whose_disk_fails_makes_room_for_another() {
+    let mut nodes = Nodes::of(&ALL);
+    let disks = ALL.map(|id| nodes.give_disk(id));
+    nodes.start(&ALL).await;
+    until(ALL.to_vec(), async || nodes.brokers(1).await).await;
+    let log = Log::create(&nodes, 1, "t", 3, &[("flush.policy", "commit"), ("min.insync.replicas", "2")]).await;
+    until(ALL.to_vec(), async || log.isr(&nodes, 1).await).await;
+    let leader = log.leader(&nodes, 1).await;
+    assert_eq!(log.produce(&nodes, leader, -1, "before").await.error_code, NONE);
+    disks[leader as usize - 1].fail(Operation::Sync, "t-0", ErrorKind::Other, 1);
+    let refused = log.produce(&nodes, leader, -1, "in doubt").await;
+    assert_ne!(refused.error_code, NONE);
+    let others = rest(leader);
+    until(others.to_vec(), async || log.isr(&nodes, others[0]).await).await;
+    let next = log.leader(&nodes, others[0]).await;
+    assert!(others.contains(&next), "{next}");
+    assert_eq!(log.produce_until_led(&nodes, next, "after").await.error_code, NONE);
+    let mut read = log.read(&nodes, next).await;
+    read.retain(|value| value != "in doubt");
+    assert_eq!(read, ["before", "after"]);
+    // With its disk it comes back.
+    nodes.kill(leader);
+    nodes.start(&[leader]).await;
+    until(ALL.to_vec(), async || log.isr(&nodes, next).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
