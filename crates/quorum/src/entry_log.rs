@@ -121,7 +121,8 @@ impl EntryLog {
         }
         assert_eq!(first.log_id.index, self.end(), "the log has no holes");
         self.partition
-            .append_as_follower(batches_of(entries, now_ms)?, now_ms)
+            // Of which leader they may come, openraft knows.
+            .append_as_follower(batches_of(entries, now_ms)?, LeaderEpoch(i32::MAX), now_ms)
             .map_err(io::Error::other)?;
         self.last = entries.last().map(|entry| entry.log_id);
         Ok(())

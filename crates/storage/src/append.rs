@@ -67,6 +67,12 @@ pub enum AppendError {
     Replicated(BatchError),
     #[error("offsets {first} to {last} do not follow the end of the log at {log_end}")]
     Offsets { first: Offset, last: Offset, log_end: Offset },
+    #[error("a batch of epoch {epoch} from a leader of epoch {leader_epoch}, after one of epoch {latest}")]
+    Epochs {
+        epoch: LeaderEpoch,
+        latest: LeaderEpoch,
+        leader_epoch: LeaderEpoch,
+    },
     #[error(transparent)]
     Storage(#[from] LogError),
     #[error("an earlier write has failed; the log must be opened anew")]
@@ -81,6 +87,7 @@ impl AppendError {
             AppendError::Marker(_) => ErrorCode::InvalidRecord,
             AppendError::LargerThanSegment { .. } => ErrorCode::RecordListTooLarge,
             AppendError::Replicated(_) => ErrorCode::CorruptMessage,
+            AppendError::Epochs { .. } => ErrorCode::FencedLeaderEpoch,
             AppendError::Offsets { .. } => ErrorCode::OffsetOutOfRange,
             AppendError::Storage(_) | AppendError::Torn => ErrorCode::KafkaStorageError,
         }
@@ -151,10 +158,11 @@ impl PartitionLog {
         }
     }
 
-    /// Appends batches that have their offsets and epochs. There may be gaps between them. A last batch that is cut is left out.
-    pub fn append_as_follower(&mut self, mut records: Bytes, now_ms: i64) -> Result<AppendInfo, AppendError> {
+    /// Appends batches that have their offsets and epochs, and that a leader in `leader_epoch` has sent. There may be gaps between them. A
+    /// last batch that is cut is left out.
+    pub fn append_as_follower(&mut self, mut records: Bytes, leader_epoch: LeaderEpoch, now_ms: i64) -> Result<AppendInfo, AppendError> {
         self.begin_append(now_ms)?;
-        let (batches, size) = self.check_replicated(&records)?;
+        let (batches, size) = self.check_replicated(&records, leader_epoch)?;
         records.truncate(size);
         let mut info = AppendInfo {
             base_offset: batches.first().map_or(self.log_end, |(batch, _)| batch.header.base_offset),
@@ -182,10 +190,14 @@ impl PartitionLog {
     }
 
     /// The whole batches of `records`, checked, and how many bytes they are.
-    fn check_replicated(&self, records: &Bytes) -> Result<(Vec<PlacedBatch>, usize), AppendError> {
+    ///
+    /// A batch of a later epoch than its sender's (KAFKA-18723), or of an earlier one than the batch before it, comes from a log that was
+    /// cut and written anew while it was read: it need not belong behind what is here.
+    fn check_replicated(&self, records: &Bytes, leader_epoch: LeaderEpoch) -> Result<(Vec<PlacedBatch>, usize), AppendError> {
         let mut batches = Vec::new();
         let mut size = 0;
         let mut log_end = self.log_end;
+        let mut latest = self.epochs.latest().map_or(LeaderEpoch::NONE, |latest| latest.epoch);
         for batch in batch::batches(records.clone()) {
             let batch = match batch {
                 Ok(batch) => batch,
@@ -197,6 +209,15 @@ impl PartitionLog {
             if first < log_end || last < first || last.0 == i64::MAX {
                 return Err(AppendError::Offsets { first, last, log_end });
             }
+            let epoch = batch.header.partition_leader_epoch;
+            if epoch > leader_epoch || !epoch.is_none() && epoch < latest {
+                return Err(AppendError::Epochs {
+                    epoch,
+                    latest,
+                    leader_epoch,
+                });
+            }
+            latest = latest.max(epoch);
             let marker = EndTxnMarker::from_batch(&batch).map_err(AppendError::Marker)?;
             log_end = last + 1;
             size += batch.bytes.len();

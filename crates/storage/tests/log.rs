@@ -223,16 +223,40 @@ fn a_segment_ends_where_its_index_could_not_name_the_offset() {
     let mut log = new_log(&disk, LogConfig::default());
     append(&mut log, batch(1, 10, NOW_MS));
     let far = with_offset(batch(1, 10, NOW_MS), i64::from(i32::MAX) + 2);
-    assert!(log.append_as_follower(far, NOW_MS).unwrap().rolled);
+    assert!(log.append_as_follower(far, LeaderEpoch(3), NOW_MS).unwrap().rolled);
     assert_eq!(files(&disk, ".log"), ["00000000000000000000.log", "00000000002147483649.log"]);
     assert_eq!(log.log_end_offset().0, i64::from(i32::MAX) + 3);
 }
 
 fn with_offset(batch: Bytes, offset: i64) -> Bytes {
+    with_epoch(batch, offset, 3)
+}
+
+fn with_epoch(batch: Bytes, offset: i64, epoch: i32) -> Bytes {
     let mut bytes = Vec::from(batch);
     dohle_protocol::batch::patch_base_offset(&mut bytes, Offset(offset));
-    dohle_protocol::batch::patch_leader_epoch(&mut bytes, LeaderEpoch(3));
+    dohle_protocol::batch::patch_leader_epoch(&mut bytes, LeaderEpoch(epoch));
     bytes.into()
+}
+
+#[test]
+fn a_follower_refuses_batches_of_a_log_that_was_written_anew_while_it_was_read() {
+    let disk = FaultyDisk::new();
+    let mut log = new_log(&disk, small());
+    let mut sent = |offset, epochs: &[i32], leader_epoch| {
+        let batches = epochs.iter().zip(offset..);
+        let bytes: Vec<u8> = batches
+            .flat_map(|(epoch, at)| with_epoch(batch(1, 10, NOW_MS), at, *epoch).to_vec())
+            .collect();
+        let appended = log.append_as_follower(bytes.into(), LeaderEpoch(leader_epoch), NOW_MS);
+        appended.map(|info| info.last_offset.0).map_err(|error| error.error_code())
+    };
+    assert_eq!(sent(0, &[3, 3, 5], 5), Ok(2));
+    assert_eq!(sent(3, &[6], 5), Err(ErrorCode::FencedLeaderEpoch), "later than the leader itself");
+    assert_eq!(sent(3, &[4], 5), Err(ErrorCode::FencedLeaderEpoch), "earlier than what it follows");
+    assert_eq!(sent(3, &[5, 4], 5), Err(ErrorCode::FencedLeaderEpoch), "within one answer");
+    assert_eq!(sent(3, &[5, 6], 7), Ok(4));
+    assert_eq!(log.log_end_offset().0, 5);
 }
 
 #[test]
@@ -245,16 +269,16 @@ fn a_follower_keeps_offsets_and_epochs_and_refuses_what_does_not_follow() {
         .collect();
     let mut cut = set.clone();
     cut.extend_from_slice(&with_offset(batch(2, 10, NOW_MS), 12)[..70]);
-    let info = log.append_as_follower(cut.into(), NOW_MS).unwrap();
+    let info = log.append_as_follower(cut.into(), LeaderEpoch(3), NOW_MS).unwrap();
     assert_eq!((info.base_offset.0, info.last_offset.0), (0, 11));
     assert_eq!(read_bytes(&log), set);
     assert_eq!(log.epochs().latest().unwrap().epoch, LeaderEpoch(3));
-    let again = log.append_as_follower(with_offset(batch(1, 10, NOW_MS), 11), NOW_MS).unwrap_err();
+    let again = log.append_as_follower(with_offset(batch(1, 10, NOW_MS), 11), LeaderEpoch(3), NOW_MS).unwrap_err();
     assert_eq!(again.error_code(), ErrorCode::OffsetOutOfRange);
     let mut damaged = with_offset(batch(1, 10, NOW_MS), 12).to_vec();
     *damaged.last_mut().unwrap() ^= 1;
     assert_eq!(
-        log.append_as_follower(damaged.into(), NOW_MS).unwrap_err().error_code(),
+        log.append_as_follower(damaged.into(), LeaderEpoch(3), NOW_MS).unwrap_err().error_code(),
         ErrorCode::CorruptMessage
     );
     assert_eq!(read_bytes(&log), set);

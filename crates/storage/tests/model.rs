@@ -6,7 +6,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 use dohle_protocol::batch::BatchHeader;
-use dohle_protocol::id::Offset;
+use dohle_protocol::id::{LeaderEpoch, Offset};
 use dohle_storage::{Disk, FaultyDisk, LogConfig, PartitionLog};
 use fixture::*;
 use proptest::prelude::*;
@@ -116,7 +116,7 @@ impl World {
             Step::AppendFollower { gap, records } => {
                 let mut bytes = batch(records, 10, self.clock_ms).to_vec();
                 dohle_protocol::batch::patch_base_offset(&mut bytes, Offset(self.model.end + gap));
-                if let Ok(info) = self.log.append_as_follower(bytes.into(), self.clock_ms) {
+                if let Ok(info) = self.log.append_as_follower(bytes.into(), LeaderEpoch(0), self.clock_ms) {
                     self.appended(info.bytes);
                 }
             }

@@ -311,6 +311,11 @@ impl Cell {
         self.lock().epochs().epoch_at(offset).unwrap_or(LeaderEpoch::NONE)
     }
 
+    /// Whether this broker leads in that epoch still, so that nothing of what was read in it has been cut off meanwhile.
+    pub(crate) fn check_leads_in(&self, epoch: LeaderEpoch) -> Result<(), ErrorCode> {
+        self.lock().role.leader(epoch).map(|_| ())
+    }
+
     pub(crate) fn check_leader(&self) -> Result<(), ErrorCode> {
         self.lock().role.leader(LeaderEpoch::NONE).map(|_| ())
     }

@@ -7,7 +7,7 @@ use dohle_protocol::ErrorCode;
 use dohle_protocol::id::{BrokerId, LeaderEpoch, Offset};
 use dohle_protocol::messages::fetch::{AbortedTransaction, EpochEndOffset, PartitionData};
 use dohle_replication::{EpochEnd, FetchPartition, FetchPlan, FollowerAnswer, FollowerFetch, Reader, TopicRef};
-use dohle_storage::ReadRequest;
+use dohle_storage::{ReadRequest, ReadResult};
 
 use crate::cluster::elsewhere;
 use crate::limits;
@@ -137,7 +137,7 @@ impl FetchPass {
             let answer = match self.look(wanted) {
                 Look::Answer(answer) => answer,
                 Look::Files(view, request) => match view.log.read_on(request) {
-                    Some(read) => with_records(wanted, &view, self.limits.isolation, read.records, read.next_offset),
+                    Some(read) => self.found(wanted, &view, read),
                     None => return false,
                 },
             };
@@ -255,9 +255,22 @@ impl FetchPass {
         }
     }
 
+    /// Files are read without the lock. Who has learnt meanwhile that it follows may have cut its log, and written another leader's records:
+    /// they are not an answer to a follower of the epoch before.
+    fn found(&self, wanted: &FetchPartition, view: &PartitionView, read: ReadResult) -> PartitionData {
+        let is_sound = match self.limits.asker {
+            Asker::Follower(_) => self.cell(wanted).and_then(|cell| cell.check_leads_in(view.leader_epoch)),
+            Asker::Consumer | Asker::LeadersConsumer => Ok(()),
+        };
+        match is_sound {
+            Ok(()) => with_records(wanted, view, self.limits.isolation, read.records, read.next_offset),
+            Err(error) => refused(wanted, error),
+        }
+    }
+
     fn read(&self, wanted: &FetchPartition, view: &PartitionView, request: ReadRequest) -> PartitionData {
         match view.log.read(request) {
-            Ok(read) => with_records(wanted, view, self.limits.isolation, read.records, read.next_offset),
+            Ok(read) => self.found(wanted, view, read),
             Err(error) => {
                 let code = error.error_code();
                 if code != ErrorCode::OffsetOutOfRange {

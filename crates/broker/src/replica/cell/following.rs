@@ -116,7 +116,8 @@ impl Cell {
         effects: &mut Vec<Effect>,
     ) -> Result<(), ()> {
         if !records.is_empty() {
-            let info = match replica.log.append_as_follower(records, clock::now_ms()) {
+            let leader_epoch = replica.role.leader_epoch();
+            let info = match replica.log.append_as_follower(records, leader_epoch, clock::now_ms()) {
                 Ok(info) => info,
                 Err(error) => {
                     self.on_replication_error(replica, &error);
