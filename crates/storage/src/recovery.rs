@@ -222,10 +222,12 @@ impl PartitionLog {
                 self.scan_epochs()?
             }
         };
+        // The checkpoint may be of the time before the log was cut and written anew: what was read off the log is right.
+        if let Some(first) = recovered.entries().first() {
+            changed |= self.epochs.truncate_from_end(first.start_offset);
+        }
         for entry in recovered.entries() {
-            if self.epochs.latest().is_none_or(|latest| entry.epoch > latest.epoch) {
-                changed |= self.epochs.assign(entry.epoch, entry.start_offset);
-            }
+            changed |= self.epochs.assign(entry.epoch, entry.start_offset);
         }
         changed |= self.epochs.truncate_from_end(self.log_end);
         changed |= self.epochs.truncate_from_start(self.log_start);

@@ -304,6 +304,33 @@ fn d4_a_damaged_epoch_checkpoint_is_read_off_the_log() {
 }
 
 #[test]
+fn kip_101_after_a_crash_epochs_are_those_of_the_log_not_those_before_it_was_cut() {
+    let disk = FaultyDisk::new();
+    let mut log = new_log(&disk, LogConfig::default());
+    let write = |log: &mut PartitionLog, epoch, count| {
+        (0..count).for_each(|_| drop(log.append_as_leader(batch(1, 10, NOW_MS), context(epoch)).unwrap()));
+    };
+    write(&mut log, 3, 90);
+    write(&mut log, 5, 10);
+    log.sync().unwrap();
+    // Another leader had a tail of epoch 4 that the leader of epoch 5 did not have.
+    log.truncate_to(Offset(90)).unwrap();
+    write(&mut log, 4, 5);
+    write(&mut log, 6, 5);
+    drop(log);
+    let log = reopen_crashed(&disk, LogConfig::default(), Offset(0));
+    let epochs: Vec<_> = log
+        .epochs()
+        .entries()
+        .iter()
+        .map(|entry| (entry.epoch.0, entry.start_offset.0))
+        .collect();
+    assert_eq!(epochs, [(3, 0), (4, 90), (6, 95)]);
+    let end = log.end_offset_for_epoch(LeaderEpoch(5));
+    assert_eq!((end.epoch, end.end_offset), (LeaderEpoch(4), Offset(95)));
+}
+
+#[test]
 fn d5_a_damaged_producer_snapshot_is_rebuilt_from_the_log() {
     for all in [true, false] {
         for clean in [true, false] {
