@@ -52,7 +52,11 @@ impl Follower {
         self.in_flight.is_none()
     }
 
-    /// An answer to an earlier fetch is void from now on.
+    /// Its answer is void from now on. Without a next one, the follower is idle, and asks as soon as it can.
+    pub(crate) fn forget_fetch(&mut self) {
+        self.in_flight = None;
+    }
+
     pub(crate) fn next_fetch(&mut self, token: FetchToken, last_fetched_epoch: LeaderEpoch) -> FetchPosition {
         self.in_flight = Some(token);
         FetchPosition {

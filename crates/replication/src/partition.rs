@@ -256,6 +256,7 @@ impl<P, F: ParkedFetch> Partition<P, F> {
     /// answer to an earlier fetch is void from now on.
     pub fn next_fetch(&mut self, last_fetched_epoch: LeaderEpoch) -> Option<FetchPosition> {
         let Role::Follower(follower) = &mut self.role else { return None };
+        follower.forget_fetch();
         if !follower.can_fetch() {
             return None;
         }
