@@ -240,6 +240,14 @@ impl Leader {
         (members.len() < self.in_sync.committed().len()).then(|| self.propose(&members))
     }
 
+    /// Whoever is not there (any more) is not waited for unless it is in sync. Returns the bytes that became readable.
+    pub(crate) fn on_brokers(&mut self, active_epoch: impl Fn(BrokerId) -> Option<i64>) -> Option<u64> {
+        for remote in &mut self.remotes {
+            remote.is_eligible &= remote.is_active(active_epoch(remote.id));
+        }
+        self.advance()
+    }
+
     pub(crate) fn on_isr_answer(&mut self, sent: &IsrProposal, answer: Result<IsrState, ErrorCode>) -> Option<u64> {
         if self.in_sync.on_answer(sent, answer) {
             self.advance()

@@ -241,6 +241,17 @@ impl<P, F: ParkedFetch> Partition<P, F> {
         effects
     }
 
+    /// The metadata tell which brokers are there, each by the epoch of its process. To be called as often as [`Partition::on_tick`]: a
+    /// follower that is about to be in sync, and dies, says nothing.
+    pub fn on_brokers(&mut self, active_epoch: impl Fn(BrokerId) -> Option<i64>) -> Vec<Effect<P, F>> {
+        let mut effects = Vec::new();
+        if let Role::Leader(leader) = &mut self.role {
+            let readable = leader.on_brokers(active_epoch);
+            self.on_readable(readable, &mut effects);
+        }
+        effects
+    }
+
     /// What the controller says to a proposal that was sent.
     pub fn on_isr_answer(&mut self, sent: &IsrProposal, answer: Result<IsrState, ErrorCode>) -> Vec<Effect<P, F>> {
         let mut effects = Vec::new();

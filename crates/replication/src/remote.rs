@@ -46,9 +46,12 @@ impl Remote {
         self.end = Some(fetch.offset);
         self.log_start = fetch.log_start;
         self.broker_epoch = fetch.broker_epoch;
-        self.is_eligible = fetch
-            .active_epoch
-            .is_some_and(|active| fetch.broker_epoch == -1 || fetch.broker_epoch == active);
+        self.is_eligible = self.is_active(fetch.active_epoch);
+    }
+
+    /// Whether the process that has fetched is the one that the metadata know under this epoch; `None`: they know none that is there.
+    pub(crate) fn is_active(&self, active_epoch: Option<i64>) -> bool {
+        active_epoch.is_some_and(|active| self.broker_epoch == -1 || self.broker_epoch == active)
     }
 
     pub(crate) fn is_caught_up(&self, leader_end: Offset, now_ms: i64, lag_ms_max: i64) -> bool {

@@ -91,10 +91,12 @@ fn tick(broker: &BrokerState) {
     let proposals = &broker.services.isr_proposals;
     proposals.has_replicated.store(false, Ordering::Release);
     let now_ms = clock::steady_ms();
+    let image = broker.quorum.image();
+    let active_epoch = |id| image.broker(id).filter(|broker| broker.is_active()).map(|broker| broker.epoch);
     let mut is_replicated = false;
     for topic in broker.replicas.topics() {
         for cell in topic.cells() {
-            is_replicated |= cell.tick(now_ms);
+            is_replicated |= cell.tick(now_ms, active_epoch);
         }
     }
     if is_replicated {

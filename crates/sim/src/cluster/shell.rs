@@ -85,6 +85,10 @@ impl World {
         let is_written_back = self.random.chance(50);
         let is_checkpoint = self.random.chance(100);
         let local_ms = self.brokers[index].local_ms(now_ms);
+        let Some(image) = self.brokers[index].process.as_ref().map(|process| &self.controller.images[process.applied]) else {
+            return Ok(());
+        };
+        let active_epoch = |id| image.broker(id).filter(|known| known.is_active()).map(|known| known.epoch);
         let Some((log, replica)) = self.brokers[index].replica(partition) else {
             return Ok(());
         };
@@ -106,6 +110,7 @@ impl World {
         if let Some((proposal, _)) = replica.proposal.take_if(|(_, sent_ms)| is_late(*sent_ms)) {
             effects.extend(replica.role.on_isr_answer(&proposal, Err(ErrorCode::RequestTimedOut)));
         }
+        effects.extend(replica.role.on_brokers(active_epoch));
         effects.extend(replica.role.on_tick(local_ms));
         self.carry_out(index, partition, effects)
     }

@@ -44,14 +44,16 @@ impl Cell {
         self.carry_out(effects);
     }
 
-    /// Time has passed. Returns whether that matters here: other replicas follow this one.
-    pub(crate) fn tick(self: &Arc<Cell>, now_ms: i64) -> bool {
+    /// Time has passed, and these brokers are there. Returns whether that matters here: other replicas follow this one.
+    pub(crate) fn tick(self: &Arc<Cell>, now_ms: i64, active_epoch: impl Fn(BrokerId) -> Option<i64>) -> bool {
         let effects = {
             let mut replica = self.lock();
             if replica.replicas < 2 || replica.role.leader(LeaderEpoch::NONE).is_err() {
                 return false;
             }
-            replica.role.on_tick(now_ms)
+            let mut effects = replica.role.on_brokers(active_epoch);
+            effects.extend(replica.role.on_tick(now_ms));
+            effects
         };
         self.carry_out(effects);
         true

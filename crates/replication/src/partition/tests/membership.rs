@@ -108,6 +108,32 @@ fn the_high_watermark_waits_for_a_follower_that_is_about_to_join() {
 }
 
 #[test]
+fn kip_903_who_dies_before_it_has_joined_holds_nothing_back() {
+    let mut partition = leader_of_three(&[1], 1);
+    let sent = proposal(serve(&mut partition, fetch(2, 10), 0));
+    assert_eq!(partition.on_append(Offset(12), 100), []);
+    partition.park_produce(Acks::All, Offset(12), "waits");
+    assert_eq!(partition.on_brokers(|_| None), [], "the controller may have accepted it");
+    assert_eq!(
+        partition.on_isr_answer(&sent, Err(ErrorCode::IneligibleReplica)),
+        [answered("waits")]
+    );
+    // Another one that had everything, and is not proposed because the proposal before is undecided.
+    let _ = serve(&mut partition, fetch(3, 12), 10);
+    let _ = serve(&mut partition, fetch(2, 12), 10);
+    assert_eq!(partition.on_append(Offset(13), 100), []);
+    partition.park_produce(Acks::All, Offset(13), "waits");
+    let there = |id: BrokerId| (id == BrokerId(3)).then_some(100);
+    assert_eq!(partition.on_brokers(there), []);
+    let _ = serve(&mut partition, fetch(3, 13), 20);
+    assert_eq!(high_watermark(&partition), 13, "of broker 2 there is nobody left to wait for");
+    let replaced = |id: BrokerId| (id == BrokerId(3)).then_some(101);
+    assert_eq!(partition.on_append(Offset(14), 100), []);
+    assert_eq!(high_watermark(&partition), 13);
+    assert_eq!(partition.on_brokers(replaced), [], "it is proposed");
+}
+
+#[test]
 fn while_a_removal_is_proposed_the_high_watermark_waits_for_it() {
     let mut partition = leader_of_three(&[1, 2, 3], 2);
     assert_eq!(serve(&mut partition, fetch(2, 10), 0), []);
