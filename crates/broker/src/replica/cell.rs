@@ -81,6 +81,8 @@ struct Replica {
     flush_scheduled: bool,
     tail: TailCache,
     last_append: Option<Instant>,
+    /// The last leader has made it cut off what the checkpoints may vouch for still.
+    was_cut: bool,
     /// Nothing can be appended any more, and this is what producers are told. Reads go on as far as they can.
     write_failure: Option<ErrorCode>,
 }
@@ -131,6 +133,7 @@ impl Cell {
             flush_scheduled: false,
             tail,
             last_append: None,
+            was_cut: false,
             write_failure: None,
         };
         directory.partition_added();
@@ -147,10 +150,13 @@ impl Cell {
         })
     }
 
-    /// The metadata say who leads.
-    pub(crate) fn assign(self: &Arc<Cell>, assignment: &Assignment) {
+    /// The metadata say who leads. False if the checkpoints have to be put right first: then this is to be called again.
+    pub(crate) fn assign(self: &Arc<Cell>, assignment: &Assignment) -> bool {
         let effects = {
             let mut replica = self.lock();
+            if std::mem::take(&mut replica.was_cut) {
+                return false;
+            }
             let mut effects = Vec::new();
             if replica.replicas != assignment.replicas.len() {
                 replica.replicas = assignment.replicas.len();
@@ -168,6 +174,7 @@ impl Cell {
             self.services.isr_proposals.partition_is_replicated();
         }
         self.carry_out(effects);
+        true
     }
 
     pub(crate) fn configure(self: &Arc<Cell>, settings: &TopicSettings) {

@@ -257,7 +257,7 @@ impl Fetcher {
         }
         let now = Instant::now();
         for cell in cells {
-            let step = cell.end_cut();
+            let step = cell.end_cut(self.leader);
             self.go_on(cell, step, now);
         }
     }

@@ -122,10 +122,6 @@ impl LogDirectory {
         self.checkpoint_wrong.store(true, Ordering::Release);
     }
 
-    pub(crate) fn take_checkpoint_is_wrong(&self) -> bool {
-        self.checkpoint_wrong.swap(false, Ordering::AcqRel)
-    }
-
     pub(crate) fn begin_checkpoint(&self) {
         self.checkpoint_planned.store(false, Ordering::Release);
         self.checkpoint_soon.store(false, Ordering::Release);
@@ -134,6 +130,20 @@ impl LogDirectory {
     /// Writes down what `positions` returns, which is asked when nobody else is writing: what is on the disk never gets older.
     pub(crate) fn write_checkpoints(&self, positions: impl FnOnce() -> Vec<LogPositions>) -> io::Result<()> {
         let _alone = self.writing_checkpoints.lock();
+        self.write(positions)
+    }
+
+    /// The same, unless the checkpoints are right. When this returns they are, whoever has written them.
+    pub(crate) fn correct_checkpoints(&self, positions: impl FnOnce() -> Vec<LogPositions>) -> io::Result<()> {
+        let _alone = self.writing_checkpoints.lock();
+        if self.checkpoint_wrong.swap(false, Ordering::AcqRel) {
+            self.write(positions)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn write(&self, positions: impl FnOnce() -> Vec<LogPositions>) -> io::Result<()> {
         if self.is_offline() {
             return Err(io::Error::other("the log directory is offline"));
         }

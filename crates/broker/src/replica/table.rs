@@ -179,15 +179,16 @@ impl ReplicaTable {
         self.correct_checkpoints();
     }
 
-    /// The leadership of partitions, or the settings of their topic, have changed.
+    /// The leadership of partitions, or the settings of their topic, have changed. Blocks.
     pub(crate) fn update(&self, assignment: &TopicAssignment) {
         let Some(topic) = self.topic_by_id(assignment.id) else { return };
         for cell in topic.cells() {
             cell.configure(&assignment.settings);
         }
         for (partition, assigned) in &assignment.partitions {
-            if let Ok(cell) = topic.cell(partition.0) {
-                cell.assign(assigned);
+            let Ok(cell) = topic.cell(partition.0) else { continue };
+            while !cell.assign(assigned) {
+                self.correct_checkpoints();
             }
         }
     }
@@ -264,9 +265,9 @@ impl ReplicaTable {
 
     /// Replaces checkpoints that say something about a log that does not hold. Blocks.
     pub(crate) fn correct_checkpoints(&self) {
-        for directory in self.directories.iter().filter(|directory| directory.take_checkpoint_is_wrong()) {
+        for directory in &self.directories {
             // An error has taken the directory offline, and said so.
-            let _ = self.write_checkpoints(directory);
+            let _ = directory.correct_checkpoints(|| self.positions(directory));
         }
     }
 

@@ -99,10 +99,18 @@ impl Cell {
         }
     }
 
-    /// The checkpoints say nothing any more about what was cut off.
-    pub(crate) fn end_cut(self: &Arc<Cell>) -> FollowStep {
+    /// The checkpoints say nothing any more about what was cut off; for the fetcher that asks `leader`.
+    pub(crate) fn end_cut(self: &Arc<Cell>, leader: BrokerId) -> FollowStep {
         let mut effects = Vec::new();
-        let asks_again = self.lock().end_step(&mut effects);
+        let asks_again = {
+            let mut replica = self.lock();
+            replica.was_cut = false;
+            if replica.role.leader_id() != leader {
+                // Whoever leads now is asked by another fetcher, which knows.
+                return FollowStep::Leave;
+            }
+            replica.end_step(&mut effects)
+        };
         self.carry_out(effects);
         if asks_again { FollowStep::GoOn } else { FollowStep::Wait }
     }
@@ -156,6 +164,7 @@ impl Cell {
         };
         match cut {
             Ok(()) => {
+                replica.was_cut = true;
                 self.directory.checkpoint_is_wrong();
                 FollowStep::Cut
             }

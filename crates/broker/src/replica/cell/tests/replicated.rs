@@ -95,8 +95,8 @@ fn kip_595_a_log_that_parts_is_cut_and_its_checkpoint_corrected_first() {
     });
     let step = cell.on_fetch_answer(ask(&cell).token, parts, Bytes::new(), Instant::now());
     assert_eq!((step, end(&cell)), (FollowStep::Cut, 2));
-    assert!(cell.directory.take_checkpoint_is_wrong());
-    assert_eq!(cell.end_cut(), FollowStep::GoOn);
+    assert!(are_corrected(&cell));
+    assert_eq!(cell.end_cut(OTHER), FollowStep::GoOn);
     assert_eq!(ask(&cell).offset, Offset(2));
     let token = ask(&cell).token;
     assert_eq!(
@@ -104,6 +104,57 @@ fn kip_595_a_log_that_parts_is_cut_and_its_checkpoint_corrected_first() {
         FollowStep::GoOn
     );
     assert_eq!(ask(&cell).last_fetched_epoch, LeaderEpoch(7));
+}
+
+/// Whether the checkpoints were wrong.
+fn are_corrected(cell: &Cell) -> bool {
+    let mut were_wrong = false;
+    let correct = || {
+        were_wrong = true;
+        vec![cell.positions()]
+    };
+    cell.directory.correct_checkpoints(correct).unwrap();
+    were_wrong
+}
+
+#[test]
+fn whoever_finds_the_checkpoints_being_corrected_waits_until_they_are() {
+    let cell = following_cell(FlushPolicy::Os, 5, 4);
+    cell.directory.checkpoint_is_wrong();
+    let mut other = None;
+    let correct = || {
+        let corrected = Arc::clone(&cell);
+        let waits = std::thread::spawn(move || are_corrected(&corrected));
+        std::thread::sleep(Duration::from_millis(50));
+        assert!(!waits.is_finished());
+        other = Some(waits);
+        vec![cell.positions()]
+    };
+    cell.directory.correct_checkpoints(correct).unwrap();
+    assert!(!other.unwrap().join().unwrap(), "once is enough");
+}
+
+#[test]
+fn the_next_leader_is_not_asked_before_the_checkpoint_of_a_cut_log_is_corrected() {
+    let cell = following_cell(FlushPolicy::Os, 5, 4);
+    let parts = FetchAnswer::Diverging(EpochEnd {
+        epoch: LeaderEpoch(5),
+        end_offset: Offset(2),
+    });
+    let step = cell.on_fetch_answer(ask(&cell).token, parts, Bytes::new(), Instant::now());
+    assert_eq!((step, end(&cell)), (FollowStep::Cut, 2));
+    let third = BrokerId(3);
+    let next = Assignment {
+        leader: third,
+        replicas: vec![ME, OTHER, third],
+        ..of_two(OTHER, 6, &[OTHER])
+    };
+    assert!(!cell.assign(&next), "first the checkpoints");
+    assert!(are_corrected(&cell));
+    assert!(cell.assign(&next));
+    assert!(!are_corrected(&cell), "they are right");
+    assert_eq!(cell.end_cut(OTHER), FollowStep::Leave, "the other fetcher has nothing to wait for");
+    assert!(matches!(cell.next_fetch(third), NextFetch::Ask { .. }));
 }
 
 #[test]
@@ -114,7 +165,7 @@ fn a_follower_that_is_behind_the_start_of_the_log_begins_anew() {
         log_end: Offset(60),
     };
     let step = cell.on_fetch_answer(ask(&cell).token, bounds, Bytes::new(), Instant::now());
-    assert_eq!((step, cell.end_cut(), end(&cell)), (FollowStep::Cut, FollowStep::GoOn, 50));
+    assert_eq!((step, cell.end_cut(OTHER), end(&cell)), (FollowStep::Cut, FollowStep::GoOn, 50));
 }
 
 #[test]
