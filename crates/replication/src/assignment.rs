@@ -42,6 +42,8 @@ pub enum Durability {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rules {
     pub durability: Durability,
+    /// The same for a leader that is alone in sync: there is no second copy yet, or any more.
+    pub durability_alone: Durability,
     /// Counts no more than there are replicas.
     pub min_insync_replicas: usize,
     pub replica_lag_time_ms_max: i64,
@@ -51,6 +53,7 @@ impl Default for Rules {
     fn default() -> Rules {
         Rules {
             durability: Durability::Written,
+            durability_alone: Durability::Written,
             min_insync_replicas: 1,
             replica_lag_time_ms_max: REPLICA_LAG_TIME_MS_MAX,
         }

@@ -63,8 +63,13 @@ impl Leader {
         first_unstable.map_or(self.high_watermark, |offset| offset.min(self.high_watermark))
     }
 
+    /// When this leader itself counts a record as kept.
     pub fn durability(&self) -> Durability {
-        self.rules.durability
+        if self.in_sync.committed().len() > 1 {
+            self.rules.durability
+        } else {
+            self.rules.durability_alone
+        }
     }
 
     /// As far as this leader knows.
@@ -118,12 +123,12 @@ impl Leader {
     }
 
     pub(crate) fn needs_sync(&self) -> bool {
-        self.log.needs_sync(self.rules.durability)
+        self.log.needs_sync(self.durability())
     }
 
     /// Where what this replica itself keeps ends.
     pub(crate) fn kept(&self) -> Offset {
-        self.log.kept(self.rules.durability)
+        self.log.kept(self.durability())
     }
 
     /// Whether a producer with `acks` has its answer now, given where its records end.

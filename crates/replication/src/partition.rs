@@ -123,7 +123,7 @@ impl<P, F: ParkedFetch> Partition<P, F> {
         match &mut self.role {
             Role::Leader(leader) if !is_new_epoch => {
                 let readable = leader.on_assignment(assignment, now_ms);
-                self.on_readable(readable, &mut effects);
+                self.on_in_sync(readable, &mut effects);
             }
             Role::Follower(_) if !is_new_epoch => {}
             _ => self.begin_epoch(assignment, log, now_ms, &mut effects),
@@ -257,7 +257,7 @@ impl<P, F: ParkedFetch> Partition<P, F> {
         let mut effects = Vec::new();
         if let Role::Leader(leader) = &mut self.role {
             let readable = leader.on_isr_answer(sent, answer);
-            self.on_readable(readable, &mut effects);
+            self.on_in_sync(readable, &mut effects);
             self.dismiss_if_under_min_isr(&mut effects);
         }
         effects
@@ -380,6 +380,13 @@ impl<P, F: ParkedFetch> Partition<P, F> {
         self.acknowledge(effects);
         let consumers = self.fetches.take_satisfied(Reader::Consumer, bytes);
         effects.extend(consumers.map(|parked| Effect::WakeFetch { parked }));
+    }
+
+    /// Others are in sync than before, perhaps. A leader that is alone has its own idea of what it keeps.
+    fn on_in_sync(&mut self, readable: Option<u64>, effects: &mut Vec<Effect<P, F>>) {
+        self.on_readable(readable, effects);
+        self.acknowledge(effects);
+        effects.extend(self.sync_if_needed());
     }
 
     fn acknowledge(&mut self, effects: &mut Vec<Effect<P, F>>) {

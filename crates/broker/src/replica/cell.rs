@@ -75,8 +75,10 @@ struct Replica {
     role: Partition<AckTicket, FetchTicket>,
     /// How many there are of the partition.
     replicas: usize,
+    /// How many of them are in sync, as the metadata say.
+    in_sync: usize,
     settings: ReplicationSettings,
-    /// The one of the settings that counts for so many replicas.
+    /// The one of the settings that counts for so many in sync.
     flush: FlushPolicy,
     flush_scheduled: bool,
     tail: TailCache,
@@ -125,9 +127,10 @@ impl Cell {
         let identity = log.identity().clone();
         let tail = TailCache::new(Arc::clone(&services.tail_budget));
         let replica = Replica {
-            role: Partition::new(services.me, settings.rules(1), high_watermark.min(log.log_end_offset())),
+            role: Partition::new(services.me, settings.rules(), high_watermark.min(log.log_end_offset())),
             log,
             replicas: 1,
+            in_sync: 1,
             settings,
             flush: settings.flush(1),
             flush_scheduled: false,
@@ -158,8 +161,9 @@ impl Cell {
                 return false;
             }
             let mut effects = Vec::new();
-            if replica.replicas != assignment.replicas.len() {
-                replica.replicas = assignment.replicas.len();
+            replica.replicas = assignment.replicas.len();
+            if replica.in_sync != assignment.isr.len() {
+                replica.in_sync = assignment.isr.len();
                 effects = replica.put_settings_into_effect();
             }
             let log = replica.log_end();
@@ -507,8 +511,8 @@ impl Replica {
     }
 
     fn put_settings_into_effect(&mut self) -> Vec<Effect> {
-        let mut effects = self.role.set_rules(self.settings.rules(self.replicas));
-        let flush = self.settings.flush(self.replicas);
+        let mut effects = self.role.set_rules(self.settings.rules());
+        let flush = self.settings.flush(self.in_sync);
         if self.flush != flush {
             self.flush = flush;
             // What was written under the old policy must not wait longer than the new one allows.

@@ -36,7 +36,7 @@ pub(crate) struct TopicSettings {
 /// What a record has to have come through before it counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ReplicationSettings {
-    /// Of a partition that has one replica.
+    /// Of a partition that has one replica, or one in sync.
     pub(crate) flush_alone: FlushPolicy,
     /// Of one that has more. Unless somebody has asked for a sync, the other replicas do instead of it, as in Kafka.
     pub(crate) flush_replicated: FlushPolicy,
@@ -45,13 +45,14 @@ pub(crate) struct ReplicationSettings {
 }
 
 impl ReplicationSettings {
-    pub(crate) fn flush(&self, replicas: usize) -> FlushPolicy {
-        if replicas > 1 { self.flush_replicated } else { self.flush_alone }
+    pub(crate) fn flush(&self, in_sync: usize) -> FlushPolicy {
+        if in_sync > 1 { self.flush_replicated } else { self.flush_alone }
     }
 
-    pub(crate) fn rules(&self, replicas: usize) -> Rules {
+    pub(crate) fn rules(&self) -> Rules {
         Rules {
-            durability: self.flush(replicas).durability(),
+            durability: self.flush_replicated.durability(),
+            durability_alone: self.flush_alone.durability(),
             min_insync_replicas: self.min_insync_replicas,
             replica_lag_time_ms_max: self.replica_lag_time_ms_max,
         }

@@ -51,6 +51,7 @@ fn log(written: i64, synced: i64) -> LogEnd {
 fn rules(durability: Durability) -> Rules {
     Rules {
         durability,
+        durability_alone: durability,
         ..Rules::default()
     }
 }

@@ -62,6 +62,7 @@ impl Plan {
         };
         let rules = Rules {
             durability,
+            durability_alone: Durability::Synced,
             min_insync_replicas: *random.pick(&[1, 2, 2, 2, 3]),
             replica_lag_time_ms_max: LAG_MS_MAX,
         };
@@ -121,6 +122,7 @@ impl Plan {
             replicas: 2,
             rules: Rules {
                 durability: Durability::Written,
+                durability_alone: Durability::Synced,
                 min_insync_replicas: 1,
                 replica_lag_time_ms_max: LAG_MS_MAX,
             },

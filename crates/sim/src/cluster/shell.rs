@@ -300,7 +300,8 @@ impl World {
     }
 
     pub(super) fn synced(&mut self, index: usize, partition: usize, to: i64, cuts: u32) -> Result<(), Violation> {
-        let is_commit = self.plan.rules.durability == Durability::Synced;
+        let rules = self.plan.rules;
+        let is_commit = [rules.durability, rules.durability_alone].contains(&Durability::Synced);
         let Some((log, replica)) = self.brokers[index].replica(partition) else {
             return Ok(());
         };

@@ -115,6 +115,30 @@ fn under_commit_each_replica_counts_when_it_has_synced() {
 }
 
 #[test]
+fn a_leader_that_is_alone_in_sync_counts_what_it_has_synced() {
+    let mut partition = leader_of_three(&[1, 2], 1);
+    let rules = Rules {
+        durability_alone: Durability::Synced,
+        ..partition.rules
+    };
+    assert_eq!(partition.set_rules(rules), []);
+    assert_eq!(partition.on_append(Offset(11), 100), [], "there is a second copy");
+    partition.park_produce(Acks::All, Offset(11), "waits");
+    assert_eq!(partition.on_assignment(&of_three(6, &[1]), log(11, 10), 0), [Effect::Sync]);
+    assert_eq!(partition.on_synced(Offset(11)), [answered("waits")]);
+    assert_eq!(partition.on_append(Offset(12), 100), [Effect::Sync]);
+    partition.park_produce(Acks::Leader, Offset(12), "leader");
+    assert_eq!(high_watermark(&partition), 11);
+    assert_eq!(
+        partition.on_assignment(&of_three(7, &[1, 2]), log(12, 11), 0),
+        [answered("leader")],
+        "and here is one again"
+    );
+    assert_eq!(serve(&mut partition, fetch(2, 12), 0), []);
+    assert_eq!(high_watermark(&partition), 12);
+}
+
+#[test]
 fn kip_966_below_min_insync_replicas_nothing_is_committed() {
     let mut partition = leader_of_three(&[1, 2], 2);
     assert_eq!(serve(&mut partition, fetch(2, 10), 0), []);

@@ -232,19 +232,30 @@ fn a_leader_commits_what_its_follower_has_and_proposes_who_has_caught_up() {
 }
 
 #[test]
-fn the_policy_of_a_partition_changes_with_the_number_of_its_replicas() {
+fn who_is_alone_in_sync_syncs_before_it_counts_however_many_replicas_there_are() {
     let cell = cell_with(ReplicationSettings {
         flush_replicated: FlushPolicy::Os,
         ..FlushPolicy::Commit.into()
     });
-    cell.assign(&Assignment::alone(ME, LeaderEpoch(5)));
-    append(&cell, Instant::now()).unwrap();
-    wait_until_synced(&cell, 1);
-    let two = Assignment {
-        partition_epoch: 6,
-        ..of_two(ME, 5, &[ME])
+    let assigned = |partition_epoch, isr: &[BrokerId]| Assignment {
+        partition_epoch,
+        ..of_two(ME, 5, isr)
     };
-    cell.assign(&two);
+    let high_watermark = || cell.view(LeaderEpoch::NONE).unwrap().high_watermark;
+    cell.assign(&assigned(5, &[ME]));
+    for count in 1..20 {
+        append(&cell, Instant::now()).unwrap();
+        assert!(high_watermark() <= cell.positions().recovery_point);
+        wait_until_synced(&cell, count);
+        assert_eq!(high_watermark(), Offset(count));
+    }
+    cell.assign(&assigned(6, &[ME, OTHER]));
+    cell.directory.committer().drain();
     append(&cell, Instant::now()).unwrap();
-    assert_eq!(cell.view(LeaderEpoch::NONE).unwrap().high_watermark, Offset(2), "it is written");
+    cell.on_follower_fetch(&fetch_of_other(20, 5)).unwrap();
+    assert_eq!(
+        (high_watermark(), cell.positions().recovery_point),
+        (Offset(20), Offset(19)),
+        "it is written twice"
+    );
 }
