@@ -65,12 +65,13 @@ def test_configurations_of_topics_and_brokers(node, topic):
 
 def test_offsets_and_deleted_records(node, topic, tmp_path):
     create(node, topic, 2)
+    # Some seventy batches, each for a partition that the producer chooses at random: none stays empty.
     apache.tool(
-        "ProducerPerformance", "--topic", topic, "--num-records", 1000, "--record-size", 100, "--throughput", -1,
+        "ProducerPerformance", "--topic", topic, "--num-records", 10_000, "--record-size", 100, "--throughput", -1,
         "--producer-props", f"bootstrap.servers={node.address}",
     )  # fmt: skip
     ends = [int(line.rsplit(":", 1)[1]) for line in offsets(node, topic)]
-    assert sum(ends) == 1000
+    assert sum(ends) == 10_000 and all(ends)
     assert offsets(node, topic, "--time", "earliest") == [f"{topic}:0:0", f"{topic}:1:0"]
     assert len(offsets(node, topic, "--time", "max-timestamp")) == 2
     wanted = tmp_path / "offsets.json"

@@ -2,14 +2,14 @@
 //!
 //! Tests wait a lot. What only computes (lints, fuzzing, counts of instructions) runs beside them, on the processor time that they leave.
 
-use crate::process::{cargo, command, line, root, run as run_command};
+use crate::process::{cargo, command, line, root, run as run_command, run_within};
 use crate::{faults, fuzz, instructions, setup, verify};
 use anyhow::{Context, Result, bail};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::OnceLock;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Per target; a minute in all.
 const FUZZ_SECONDS: u32 = 12;
@@ -26,6 +26,8 @@ const ON_THREE_NODES: &[&str] = &[
     "tests/clients/groups",
     "--deselect=tests/clients/groups/test_kafka_python_published.py",
 ];
+/// Much longer than the tests of one kind take, and short enough that CI still shows what hangs.
+const TESTS_TIME_MAX: Duration = Duration::from_secs(35 * 60);
 
 /// Name, and what it runs.
 type Part = (&'static str, fn() -> Result<()>);
@@ -133,7 +135,7 @@ impl Beside {
 fn rust() -> Result<()> {
     let mut tests = ci_cargo("test", &["--workspace", "--no-fail-fast"]);
     tests.env("DOHLE_SIM_SEEDS", SIMULATED_SEEDS);
-    run_command(tests)
+    run_within(TESTS_TIME_MAX, tests)
 }
 
 /// The binary under real clients and beside a real Apache Kafka.
@@ -193,5 +195,5 @@ fn pytest_on(nodes: u32, binary: &Path, arguments: &[&str]) -> Result<()> {
     );
     pytest.args(arguments);
     pytest.env("DOHLE_BINARY", binary).env("DOHLE_NODES", nodes.to_string());
-    run_command(pytest)
+    run_within(TESTS_TIME_MAX, pytest)
 }
