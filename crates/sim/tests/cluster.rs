@@ -54,7 +54,7 @@ fn the_same_seed_gives_the_same_run() {
 }
 
 #[test]
-fn the_directed_schedule_breaks_no_promise() {
+fn the_directed_schedules_break_no_promise() {
     assert_eq!(cluster::run_directed(None).violation, None);
 }
 

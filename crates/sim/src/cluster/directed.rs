@@ -47,6 +47,41 @@ pub(super) fn late_proposal(world: &mut World) -> Result<(), Violation> {
     world.run()
 }
 
+/// A proposal is kept back by the network. The follower loses its power meanwhile, and is back with less when the proposal arrives.
+pub(super) fn proposal_of_the_process_before(world: &mut World) -> Result<(), Violation> {
+    until(world, "both replicas are in sync", |world| members(world) == 2)?;
+    let known = world.controller.partition(0).expect("it has members");
+    let leader = known.leader;
+    let follower = *known.isr.iter().find(|id| **id != leader).expect("there are two");
+    let (leader, index) = (leader.0 as usize - 1, follower.0 as usize - 1);
+
+    pause(world, index);
+    until(world, "the follower is fenced", move |world| !is_active(world, follower))?;
+    world.holds = |body| matches!(body, Body::Ask(Ask::Alter { .. }));
+    resume(world, index);
+    until(world, "the follower is proposed", |world| !world.held.is_empty())?;
+    let proposal = world.held.remove(0);
+
+    until(world, "the follower has what is not synced", move |world| {
+        let log = &world.brokers[index].logs[0];
+        log.synced() < log.end()
+    })?;
+    world.crash(index, true);
+    let log = &mut world.brokers[index].logs[0];
+    let synced = log.synced();
+    log.truncate(synced);
+    world.cuts.push((index, leader));
+    until(world, "the follower is fenced again", move |world| !is_active(world, follower))?;
+    until(world, "the follower is back", move |world| is_active(world, follower))?;
+    deliver(world, proposal);
+    until(world, "it is rejected", |world| world.seen.contains_key(&("AlterPartition", 107)))?;
+
+    world.holds = |_| false;
+    world.held.clear();
+    world.queue.after(0, Event::Heal);
+    world.run()
+}
+
 fn members(world: &World) -> usize {
     world.controller.partition(0).map_or(0, |known| known.isr.len())
 }

@@ -45,7 +45,7 @@ impl Mutant {
 
     /// Whether it takes more coincidences than random search comes to.
     pub fn needs_direction(self) -> bool {
-        self == Mutant::Machine(Machine::RejectedTooEarly)
+        matches!(self, Mutant::Machine(Machine::RejectedTooEarly | Machine::StaleBrokerEpoch))
     }
 
     pub fn name(self) -> String {
