@@ -173,6 +173,9 @@ pub(crate) const REPLICA_FETCH_WAIT_MAX: Duration = Duration::from_millis(500);
 /// After an error a follower asks again after this time.
 pub(crate) const REPLICA_FETCH_PAUSE: Duration = Duration::from_millis(50);
 
+/// A follower that could not append what it was sent asks for it again after this time.
+pub(crate) const REPLICA_FAILURE_PAUSE: Duration = Duration::from_secs(1);
+
 /// When a partition is to be followed from now on, others that may come with it are waited for this long.
 pub(crate) const REPLICA_GATHER_PAUSE: Duration = Duration::from_millis(5);
 

@@ -40,7 +40,7 @@ impl PartitionLog {
         Ok(end)
     }
 
-    /// Removes everything; the next record gets `offset`.
+    /// Removes everything; the next record gets `offset`. If that fails nothing can be appended; it may be tried again.
     pub fn truncate_fully_and_start_at(&mut self, offset: Offset) -> Result<(), LogError> {
         self.begin_truncation(offset)?;
         self.mark_deleted_segments(0..self.segments.len(), i64::MIN)?;
@@ -49,6 +49,7 @@ impl PartitionLog {
             self.torn = true;
             self.error("creating a segment in", source)
         })?;
+        self.torn = false;
         self.segments = Arc::new(vec![Arc::new(segment)]);
         self.log_start = offset;
         self.log_end = offset;

@@ -85,6 +85,8 @@ struct Replica {
     last_append: Option<Instant>,
     /// The last leader has made it cut off what the checkpoints may vouch for still.
     was_cut: bool,
+    /// What its leader has sent could not be appended, and that has been said.
+    refuses_records: bool,
     /// Nothing can be appended any more, and this is what producers are told. Reads go on as far as they can.
     write_failure: Option<ErrorCode>,
 }
@@ -137,6 +139,7 @@ impl Cell {
             tail,
             last_append: None,
             was_cut: false,
+            refuses_records: false,
             write_failure: None,
         };
         directory.partition_added();

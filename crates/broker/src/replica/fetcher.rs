@@ -274,6 +274,7 @@ impl Fetcher {
                 self.syncing.insert(key(&cell));
             }
             FollowStep::Pause => self.paused.push((now + limits::REPLICA_FETCH_PAUSE, cell)),
+            FollowStep::Rest => self.paused.push((now + limits::REPLICA_FAILURE_PAUSE, cell)),
             FollowStep::Cut | FollowStep::Leave => {}
         }
     }

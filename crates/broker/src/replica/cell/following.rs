@@ -34,6 +34,8 @@ pub(crate) enum FollowStep {
     Wait,
     /// Asks again after a moment.
     Pause,
+    /// The log takes nothing at present: asks again when there may be room.
+    Rest,
     /// The log was cut. Before anything takes the place of what is gone, the checkpoints are put right; then [`Cell::end_cut`].
     Cut,
     /// Nothing: the answer is to a question that does not count any more.
@@ -93,7 +95,7 @@ impl Cell {
         drop(locked);
         self.carry_out(effects);
         match followed {
-            Err(()) => FollowStep::Pause,
+            Err(()) => FollowStep::Rest,
             Ok(()) if asks_again => FollowStep::GoOn,
             Ok(()) => FollowStep::Wait,
         }
@@ -132,6 +134,7 @@ impl Cell {
                     return Err(());
                 }
             };
+            replica.refuses_records = false;
             self.plan_flush(replica, now);
             if replica.has_records_to_flush() || info.rolled {
                 effects.push(Effect::Sync);
@@ -170,14 +173,16 @@ impl Cell {
             }
             Err(error) => {
                 self.on_replication_error(replica, &AppendError::Storage(error));
-                FollowStep::Leave
+                FollowStep::Rest
             }
         }
     }
 
     fn on_replication_error(&self, replica: &mut Replica, error: &AppendError) {
         let (topic, partition) = (&self.topic, self.partition.0);
-        tracing::error!("{topic}-{partition}: what the leader has sent cannot be appended: {error}");
+        if !std::mem::replace(&mut replica.refuses_records, true) {
+            tracing::error!("{topic}-{partition}: what the leader says cannot be done to the log; this is tried again until it can: {error}");
+        }
         if error.is_disk_failure() {
             self.directory.fail(error);
             replica.write_failure = Some(ErrorCode::KafkaStorageError);

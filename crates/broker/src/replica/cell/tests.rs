@@ -20,7 +20,11 @@ fn leading_cell(flush: FlushPolicy) -> Arc<Cell> {
 
 /// On broker 1, without a role.
 fn cell_with(settings: ReplicationSettings) -> Arc<Cell> {
-    let disk = Arc::new(FaultyDisk::new());
+    cell_on(&FaultyDisk::new(), settings)
+}
+
+fn cell_on(disk: &FaultyDisk, settings: ReplicationSettings) -> Arc<Cell> {
+    let disk = Arc::new(disk.clone());
     let dir = LogDir::open(Arc::clone(&disk) as Arc<_>, Path::new("/data"), "cluster", BrokerId(1)).unwrap();
     let identity = LogIdentity {
         topic: "t".into(),

@@ -1,6 +1,7 @@
 //! A partition with two replicas: what is asked, answered, counted and cut, without a network in between.
 
 use dohle_replication::{EpochEnd, FetchAnswer, FetchPosition, FollowerAnswer, FollowerFetch};
+use dohle_storage::disk::Operation;
 
 use super::*;
 
@@ -173,8 +174,36 @@ fn what_cannot_be_appended_is_asked_for_again_later() {
     let cell = following_cell(FlushPolicy::Os, 5, 2);
     let token = ask(&cell).token;
     let step = cell.on_fetch_answer(token, records(0), batch(0, 5), Instant::now());
-    assert_eq!((step, end(&cell)), (FollowStep::Pause, 2));
+    assert_eq!((step, end(&cell)), (FollowStep::Rest, 2));
     assert_eq!(ask(&cell).offset, Offset(2));
+}
+
+#[test]
+fn a_follower_without_room_for_a_new_segment_begins_anew_when_there_is_room() {
+    let disk = FaultyDisk::new();
+    let cell = cell_on(&disk, FlushPolicy::Os.into());
+    cell.assign(&of_two(OTHER, 5, &[OTHER]));
+    let token = ask(&cell).token;
+    assert_eq!(
+        cell.on_fetch_answer(token, records(0), batch(0, 5), Instant::now()),
+        FollowStep::GoOn
+    );
+    let reset = || {
+        let bounds = FetchAnswer::OutOfRange {
+            log_start: Offset(50),
+            log_end: Offset(60),
+        };
+        cell.on_fetch_answer(ask(&cell).token, bounds, Bytes::new(), Instant::now())
+    };
+    disk.fail(Operation::Open, "50.log", io::ErrorKind::StorageFull, 2);
+    assert_eq!([reset(), reset(), reset()], [FollowStep::Rest, FollowStep::Rest, FollowStep::Cut]);
+    assert_eq!((cell.end_cut(OTHER), end(&cell)), (FollowStep::GoOn, 50));
+    let token = ask(&cell).token;
+    assert_eq!(
+        cell.on_fetch_answer(token, records(0), batch(50, 5), Instant::now()),
+        FollowStep::GoOn
+    );
+    assert!(!cell.directory.is_offline());
 }
 
 #[test]
