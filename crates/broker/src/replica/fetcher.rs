@@ -6,7 +6,7 @@ mod request;
 mod session;
 mod throttle;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -31,20 +31,36 @@ use throttle::Throttle;
 /// Follows whoever leads, until `stop`.
 pub(crate) async fn run(broker: Arc<BrokerState>, stop: CancellationToken) {
     let mut fetchers = JoinSet::new();
+    let mut leaders = HashMap::new();
     let throttle = Arc::new(Throttle::default());
     loop {
         for (leader, queue) in broker.services.followed.take_new() {
             let fetcher = Fetcher::new(&broker, leader, queue, &throttle);
             let stop = stop.clone();
-            fetchers.spawn(async move { stop.run_until_cancelled(fetcher.work()).await });
+            let task = fetchers.spawn(async move { stop.run_until_cancelled(fetcher.work()).await });
+            leaders.insert(task.id(), leader);
         }
         tokio::select! {
             () = stop.cancelled() => break,
             () = broker.services.followed.leader_added() => {}
-            Some(Err(error)) = fetchers.join_next() => tracing::error!(%error, "a leader is not followed any more"),
+            Some(Err(error)) = fetchers.join_next() => {
+                tracing::error!(%error, "a leader is not followed any more; another attempt is made");
+                tokio::time::sleep(limits::REPLICA_FAILURE_PAUSE).await;
+                if let Some(leader) = leaders.remove(&error.id()) {
+                    follow_again(&broker, leader);
+                }
+            }
         }
     }
     while fetchers.join_next().await.is_some() {}
+}
+
+/// A fetcher has ended by a bug, and nobody knows what it still had to ask.
+fn follow_again(broker: &BrokerState, leader: BrokerId) {
+    broker.services.followed.forget(leader);
+    for topic in broker.replicas.topics() {
+        topic.cells().for_each(|cell| cell.follow_again(leader));
+    }
 }
 
 type Key = (TopicId, PartitionIndex);

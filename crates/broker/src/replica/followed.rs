@@ -54,6 +54,11 @@ impl Followed {
         queue.added.notify_one();
     }
 
+    /// Nobody asks this leader any more; whoever is added next makes for a new fetcher.
+    pub(crate) fn forget(&self, leader: BrokerId) {
+        self.leaders.lock().queues.remove(&leader);
+    }
+
     /// The leaders that have been added since the last call.
     pub(crate) fn take_new(&self) -> Vec<(BrokerId, Arc<LeaderQueue>)> {
         std::mem::take(&mut self.leaders.lock().new)

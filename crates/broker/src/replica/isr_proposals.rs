@@ -60,11 +60,13 @@ impl IsrProposals {
 pub(crate) async fn run(broker: Arc<BrokerState>, stop: CancellationToken) {
     let proposals = &broker.services.isr_proposals;
     let mut sending = JoinSet::new();
+    let mut sent = Proposals::new();
     let mut next_tick: Option<Instant> = None;
     loop {
         if sending.is_empty() {
             let waiting = proposals.take();
             if !waiting.is_empty() {
+                sent.clone_from(&waiting);
                 sending.spawn(send(Arc::clone(&broker), waiting));
             }
         }
@@ -74,9 +76,10 @@ pub(crate) async fn run(broker: Arc<BrokerState>, stop: CancellationToken) {
         tokio::select! {
             () = stop.cancelled() => break,
             () = proposals.changed.notified() => {}
-            Some(sent) = sending.join_next() => {
-                if let Err(error) = sent {
-                    tracing::error!(%error, "a proposal of replicas in sync failed");
+            Some(outcome) = sending.join_next() => {
+                if let Err(error) = outcome {
+                    tracing::error!(%error, "proposals of replicas in sync have failed");
+                    answer_all(&sent, ErrorCode::UnknownServerError);
                 }
             }
             () = tokio::time::sleep_until(next_tick.unwrap_or_else(Instant::now)), if next_tick.is_some() => {
@@ -125,6 +128,13 @@ async fn send(broker: Arc<BrokerState>, proposals: Proposals) {
             Err(code) => Err(*code),
         };
         cell.on_isr_answer(&proposal, answer);
+    }
+}
+
+/// A bug has ended a sending: nobody knows what has become of it.
+fn answer_all(sent: &Proposals, code: ErrorCode) {
+    for (cell, proposal) in sent {
+        cell.on_isr_answer(proposal, Err(code));
     }
 }
 

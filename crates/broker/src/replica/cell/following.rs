@@ -49,6 +49,13 @@ impl Cell {
         self.services.followed.add(leader, &this, is_urgent);
     }
 
+    /// The fetcher of this leader has ended, and another one is to be told.
+    pub(crate) fn follow_again(&self, leader: BrokerId) {
+        if leader != self.services.me && self.lock().role.leader_id() == leader {
+            self.ask_leader(true);
+        }
+    }
+
     /// For the fetcher that asks `leader`.
     pub(crate) fn next_fetch(&self, leader: BrokerId) -> NextFetch {
         let mut replica = self.lock();

@@ -75,6 +75,22 @@ fn a_follower_keeps_what_it_is_sent_and_serves_what_is_committed() {
 }
 
 #[test]
+fn after_a_fetcher_has_ended_by_a_bug_the_next_one_asks_about_all_that_it_followed() {
+    let cell = following_cell(FlushPolicy::Os, 5, 1);
+    let followed = &cell.services.followed;
+    let old = followed.take_new().remove(0).1;
+    assert_eq!(old.take().len(), 1);
+    let lost = ask(&cell).token;
+    followed.forget(OTHER);
+    cell.follow_again(BrokerId(3));
+    assert!(followed.take_new().is_empty());
+    cell.follow_again(OTHER);
+    let (leader, new) = followed.take_new().remove(0);
+    assert_eq!((leader, new.take().len(), old.take().len()), (OTHER, 1, 0));
+    assert!(ask(&cell).token > lost);
+}
+
+#[test]
 fn a_late_answer_and_one_of_another_leader_do_nothing() {
     let cell = following_cell(FlushPolicy::Os, 5, 1);
     let late = ask(&cell).token;
