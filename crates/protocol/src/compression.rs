@@ -5,7 +5,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
-use std::io::{BufRead, Read, Write};
+use std::io::{Read, Write};
 
 use bytes::Bytes;
 use zstd::zstd_safe;
@@ -115,12 +115,16 @@ fn compress_snappy(input: &[u8], out: &mut Vec<u8>) {
 }
 
 fn compress_lz4(input: &[u8], out: &mut Vec<u8>) {
-    use lz4_flex::frame::{BlockMode, BlockSize, FrameEncoder, FrameInfo};
     // What the Java client writes and reads: it knows neither linked blocks nor checks block checksums by default.
-    let frame = FrameInfo::new().block_mode(BlockMode::Independent).block_size(BlockSize::Max64KB);
-    let mut encoder = FrameEncoder::with_frame_info(frame, out);
+    let encoder = lz4::EncoderBuilder::new()
+        .block_mode(lz4::BlockMode::Independent)
+        .block_size(lz4::BlockSize::Max64KB)
+        .block_checksum(lz4::liblz4::BlockChecksum::NoBlockChecksum)
+        .checksum(lz4::ContentChecksum::NoChecksum)
+        .build(out);
+    let mut encoder = encoder.expect("a vector takes all that is written");
     encoder.write_all(input).expect("a vector takes all that is written");
-    encoder.finish().expect("a vector takes all that is written");
+    encoder.finish().1.expect("a vector takes all that is written");
 }
 
 thread_local! {
@@ -151,9 +155,7 @@ pub fn decompress_for_now(codec: Compression, input: &Bytes, bytes_max: usize) -
     if codec == Compression::None {
         return decompress_with_cap(codec, input, bytes_max);
     }
-    let mut out = SPARE.take();
-    out.clear();
-    decompress_into(out, codec, input, bytes_max)
+    decompress_into(SPARE.take(), codec, input, bytes_max)
 }
 
 /// Takes back what was decompressed, so that the next on this thread need not ask for memory. Nothing happens if somebody else holds a
@@ -167,36 +169,57 @@ pub fn recycle(decompressed: Bytes) {
     }
 }
 
+/// What is in `out` is overwritten.
 fn decompress_into(out: Vec<u8>, codec: Compression, input: &Bytes, bytes_max: usize) -> Result<Bytes, DecompressError> {
     match codec {
         Compression::None if input.len() > bytes_max => Err(DecompressError::TooLarge { bytes_max }),
         Compression::None => Ok(input.clone()),
         Compression::Gzip => decompress_gzip(input, out, bytes_max),
-        Compression::Snappy => decompress_snappy(input, out, bytes_max),
         Compression::Lz4 => decompress_lz4(input, out, bytes_max),
+        Compression::Snappy => decompress_snappy(input, out, bytes_max),
         Compression::Zstd => decompress_zstd(input, out, bytes_max),
     }
 }
 
-/// Grows the output no faster than data arrives.
-fn decompress_gzip(input: &Bytes, mut out: Vec<u8>, bytes_max: usize) -> Result<Bytes, DecompressError> {
+fn decompress_gzip(input: &Bytes, out: Vec<u8>, bytes_max: usize) -> Result<Bytes, DecompressError> {
     let mut decoder = flate2::bufread::MultiGzDecoder::new(&input[..]);
+    read_all(Compression::Gzip, &mut decoder, input.len(), out, bytes_max)
+}
+
+fn decompress_lz4(input: &Bytes, out: Vec<u8>, bytes_max: usize) -> Result<Bytes, DecompressError> {
+    const MAGIC: [u8; 4] = 0x184d_2204_u32.to_le_bytes();
+    const INDEPENDENT_BLOCKS: u8 = 0x20;
+    match input.get(..5) {
+        // Consumers in Java refuse linked blocks, so a batch that has them must not enter a log.
+        Some(start) if start[..4] == MAGIC && start[4] & INDEPENDENT_BLOCKS != 0 => {}
+        _ => return Err(corrupt(Compression::Lz4, "not a frame of independent blocks")),
+    }
+    let mut decoder = lz4::Decoder::new(&input[..]).map_err(|error| corrupt(Compression::Lz4, error))?;
+    let decompressed = read_all(Compression::Lz4, &mut decoder, input.len(), out, bytes_max)?;
+    // Without its last block a frame ends as well.
+    decoder.finish().1.map_err(|_| corrupt(Compression::Lz4, "a cut frame"))?;
+    Ok(decompressed)
+}
+
+/// Grows the output no faster than data arrives.
+fn read_all(
+    codec: Compression,
+    decoder: &mut impl Read,
+    input_len: usize,
+    mut out: Vec<u8>,
+    bytes_max: usize,
+) -> Result<Bytes, DecompressError> {
+    // One byte beyond the cap, to tell "exactly the cap" from "more".
+    let end = bytes_max.saturating_add(1);
+    out.truncate(end);
     let mut filled = 0;
     loop {
         if filled == out.len() {
-            // One byte beyond the cap, to tell "exactly the cap" from "more".
-            let growth = out
-                .len()
-                .max(4 * input.len())
-                .clamp(4 << 10, GROWTH_BYTES_MAX)
-                .min(bytes_max.saturating_add(1) - out.len());
+            let growth = out.len().max(4 * input_len).clamp(4 << 10, GROWTH_BYTES_MAX).min(end - out.len());
             out.reserve_exact(growth);
             out.resize(filled + growth, 0);
         }
-        match decoder
-            .read(&mut out[filled..])
-            .map_err(|error| corrupt(Compression::Gzip, error))?
-        {
+        match decoder.read(&mut out[filled..]).map_err(|error| corrupt(codec, error))? {
             0 => break,
             read => filled += read,
         }
@@ -208,30 +231,8 @@ fn decompress_gzip(input: &Bytes, mut out: Vec<u8>, bytes_max: usize) -> Result<
     Ok(Bytes::from(out))
 }
 
-fn decompress_lz4(input: &Bytes, mut out: Vec<u8>, bytes_max: usize) -> Result<Bytes, DecompressError> {
-    const MAGIC: [u8; 4] = 0x184d_2204_u32.to_le_bytes();
-    const INDEPENDENT_BLOCKS: u8 = 0x20;
-    match input.get(..5) {
-        // Consumers in Java refuse linked blocks, so a batch that has them must not enter a log.
-        Some(start) if start[..4] == MAGIC && start[4] & INDEPENDENT_BLOCKS != 0 => {}
-        _ => return Err(corrupt(Compression::Lz4, "not a frame of independent blocks")),
-    }
-    let mut decoder = lz4_flex::frame::FrameDecoder::new(&input[..]);
-    loop {
-        let block = decoder.fill_buf().map_err(|error| corrupt(Compression::Lz4, error))?;
-        if block.is_empty() {
-            return Ok(Bytes::from(out));
-        }
-        let length = block.len();
-        if length > bytes_max - out.len() {
-            return Err(DecompressError::TooLarge { bytes_max });
-        }
-        out.extend_from_slice(block);
-        decoder.consume(length);
-    }
-}
-
 fn decompress_snappy(input: &Bytes, mut out: Vec<u8>, bytes_max: usize) -> Result<Bytes, DecompressError> {
+    out.clear();
     if input.len() < XERIAL_HEADER.len() || input[..XERIAL_MAGIC_LEN] != XERIAL_HEADER[..XERIAL_MAGIC_LEN] {
         append_snappy_block(input, &mut out, bytes_max)?;
         return Ok(Bytes::from(out));
@@ -274,6 +275,7 @@ fn append_snappy_block(block: &[u8], out: &mut Vec<u8>, bytes_max: usize) -> Res
 
 /// In one shot into a buffer that grows and starts over, because the streaming decoder would allocate the window that a frame declares.
 fn decompress_zstd(input: &Bytes, mut out: Vec<u8>, bytes_max: usize) -> Result<Bytes, DecompressError> {
+    out.clear();
     let plausible = 16 * input.len() + (64 << 10);
     let declared = zstd_safe::get_frame_content_size(input).map_err(|error| corrupt(Compression::Zstd, error))?;
     let mut capacity = declared

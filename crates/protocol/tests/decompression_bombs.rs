@@ -66,14 +66,18 @@ fn zstd_bomb(declare_size: bool) -> Vec<u8> {
 }
 
 fn lz4_bomb() -> Vec<u8> {
-    use lz4_flex::frame::{BlockMode, BlockSize, FrameEncoder, FrameInfo};
-    let frame = FrameInfo::new().block_mode(BlockMode::Independent).block_size(BlockSize::Max4MB);
-    let mut encoder = FrameEncoder::with_frame_info(frame, Vec::new());
+    let mut encoder = lz4::EncoderBuilder::new()
+        .block_mode(lz4::BlockMode::Independent)
+        .block_size(lz4::BlockSize::Max4MB)
+        .build(Vec::new())
+        .unwrap();
     let block = vec![0; 4 << 20];
     for _ in 0..BOMB_BYTES / block.len() as u64 {
         encoder.write_all(&block).unwrap();
     }
-    encoder.finish().unwrap()
+    let (bomb, result) = encoder.finish();
+    result.unwrap();
+    bomb
 }
 
 /// Snappy expands little, so this one is large itself.

@@ -91,6 +91,11 @@ fn trap_18_lz4_frames_have_independent_64_kib_blocks_and_a_header_checksum() {
         decompress_with_cap(Compression::Lz4, &broken.into(), 1 << 20),
         Err(DecompressError::Corrupt { .. })
     ));
+    let without_end_mark = frame.slice(..frame.len() - 4);
+    assert!(matches!(
+        decompress_with_cap(Compression::Lz4, &without_end_mark, 1 << 20),
+        Err(DecompressError::Corrupt { .. })
+    ));
     let mut linked = frame.to_vec();
     linked[4] &= !0x20;
     assert!(matches!(
