@@ -83,6 +83,9 @@ impl Follower {
                 self.leader_high_watermark = high_watermark;
                 FollowerStep::Append { log_start }
             }
+            // There is no such log.
+            FetchAnswer::Diverging(theirs) if theirs.end_offset < Offset::ZERO => FollowerStep::BackOff,
+            FetchAnswer::OutOfRange { log_start, log_end } if log_start < Offset::ZERO || log_end < log_start => FollowerStep::BackOff,
             FetchAnswer::Diverging(theirs) => FollowerStep::TruncateTo(self.parting(theirs, epoch_end(theirs.epoch))),
             FetchAnswer::OutOfRange { log_end, .. } if log_end < self.log.written => FollowerStep::TruncateTo(log_end),
             FetchAnswer::OutOfRange { log_start, .. } if log_start > self.log.written => {

@@ -57,6 +57,19 @@ fn a_fetch_that_is_given_up_before_a_sync_is_asked_again_after_it() {
 }
 
 #[test]
+fn bounds_that_no_log_has_change_nothing() {
+    let mut partition = following(Durability::Written, 0);
+    let out_of_range = |log_start, log_end| FetchAnswer::OutOfRange {
+        log_start: Offset(log_start),
+        log_end: Offset(log_end),
+    };
+    for nonsense in [FetchAnswer::Diverging(at(5, -1)), out_of_range(-1, 5), out_of_range(-1, -1), out_of_range(20, 15)] {
+        let token = next_token(&mut partition);
+        assert_eq!(answer(&mut partition, token, nonsense), FollowerStep::BackOff, "{nonsense:?}");
+    }
+}
+
+#[test]
 fn a_fetch_names_the_end_of_the_log_and_both_epochs() {
     let mut partition = following(Durability::Written, 0);
     let position = partition.next_fetch(LeaderEpoch(5)).unwrap();
