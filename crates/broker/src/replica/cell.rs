@@ -262,11 +262,19 @@ impl Cell {
         ticket: impl FnOnce() -> AckTicket,
     ) -> Result<bool, ErrorCode> {
         let mut replica = self.lock();
-        if replica.role.leader(leader_epoch)?.high_watermark() >= end {
+        let leader = replica.role.leader(leader_epoch)?;
+        if leader.high_watermark() >= end {
             return Ok(false);
         }
+        let is_hopeless = leader.check_acks(Acks::All).is_err();
         // What is not acknowledged by now never will be.
         self.check_writable(&replica)?;
+        if is_hopeless {
+            // As those who waited when there came to be too few replicas in sync.
+            drop(replica);
+            ticket().answer(Err(ErrorCode::NotEnoughReplicasAfterAppend));
+            return Ok(true);
+        }
         replica.role.park_produce(Acks::All, end, ticket());
         Ok(true)
     }
@@ -373,7 +381,8 @@ impl Cell {
             partition: self.partition,
             recovery_point: replica.log.recovery_point(),
             log_start: replica.log.log_start_offset(),
-            high_watermark: replica.role.high_watermark(),
+            // Of a log that is being cut it may be beyond the end.
+            high_watermark: replica.role.high_watermark().min(replica.log.log_end_offset()),
             cleaned_to: replica.log.cleaned_to(),
         }
     }

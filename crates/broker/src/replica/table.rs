@@ -369,6 +369,10 @@ impl ReplicaTable {
             places[index] = place;
         }
         self.topics.write().insert(Arc::clone(&topic.name), topic.id, places);
+        // Once more, as whoever heard of it before has not found it here.
+        if topic.partitions.iter().any(|(_, assigned)| assigned.replicas.len() > 1) {
+            self.services.isr_proposals.partition_is_replicated();
+        }
     }
 
     fn open_place(&self, topic: &TopicAssignment, partition: PartitionIndex, assigned: &Assignment, at_start: bool) -> Place {

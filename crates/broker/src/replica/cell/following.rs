@@ -114,6 +114,7 @@ impl Cell {
         let asks_again = {
             let mut replica = self.lock();
             replica.was_cut = false;
+            self.plan_checkpoint();
             if replica.role.leader_id() != leader {
                 // Whoever leads now is asked by another fetcher, which knows.
                 return FollowStep::Leave;
@@ -168,6 +169,13 @@ impl Cell {
                 "{topic}-{partition}: the leader's log begins at {offset}, beyond the end of this one at {end}: begun anew there"
             );
             replica.log.truncate_fully_and_start_at(offset)
+        } else if offset < replica.role.high_watermark() {
+            tracing::warn!(
+                "{topic}-{partition}: the leader has not what is here from {offset} to {end}, of which this broker knows that it was committed \
+                 up to {}: cut off",
+                replica.role.high_watermark()
+            );
+            replica.log.truncate_to(offset).map(|_| ())
         } else {
             tracing::info!("{topic}-{partition}: the leader has not what is here from {offset} to {end}: cut off");
             replica.log.truncate_to(offset).map(|_| ())

@@ -304,3 +304,41 @@ fn who_is_alone_in_sync_syncs_before_it_counts_however_many_replicas_there_are()
         "it is written twice"
     );
 }
+
+#[tokio::test]
+async fn nobody_waits_for_what_too_few_replicas_can_acknowledge() {
+    let cell = cell_with(ReplicationSettings {
+        min_insync_replicas: 2,
+        ..FlushPolicy::Os.into()
+    });
+    cell.assign(&of_two(ME, 5, &[ME, OTHER]));
+    append(&cell, Instant::now()).unwrap();
+    let alone = Assignment {
+        partition_epoch: 6,
+        ..of_two(ME, 5, &[ME])
+    };
+    cell.assign(&alone);
+    let wait = Arc::new(ProduceWait::default());
+    let parked = cell.park_until_acknowledged(LeaderEpoch(5), Offset(1), || wait.ticket(0).into());
+    assert_eq!(parked, Ok(true));
+    assert_eq!(wait.take_outcomes(), [(0, Err(ErrorCode::NotEnoughReplicasAfterAppend))]);
+}
+
+#[test]
+fn a_checkpoint_never_says_that_more_is_committed_than_there_is() {
+    let cell = following_cell(FlushPolicy::Os, 5, 4);
+    let token = ask(&cell).token;
+    assert_eq!(
+        cell.on_fetch_answer(token, records(4), Bytes::new(), Instant::now()),
+        FollowStep::GoOn
+    );
+    assert_eq!(cell.positions().high_watermark, Offset(4));
+    // An election that was not clean.
+    cell.assign(&of_two(OTHER, 6, &[OTHER]));
+    let parts = FetchAnswer::Diverging(EpochEnd {
+        epoch: LeaderEpoch(5),
+        end_offset: Offset(2),
+    });
+    let step = cell.on_fetch_answer(ask(&cell).token, parts, Bytes::new(), Instant::now());
+    assert_eq!((step, cell.positions().high_watermark), (FollowStep::Cut, Offset(2)));
+}
