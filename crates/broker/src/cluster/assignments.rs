@@ -89,7 +89,7 @@ impl<'a> Assignments<'a> {
         self.settings(topic).replication.min_insync_replicas
     }
 
-    fn settings(&self, topic: &str) -> TopicSettings {
+    pub(crate) fn settings(&self, topic: &str) -> TopicSettings {
         let overrides = self.image.topic_config(topic);
         if overrides.is_empty() {
             return self.default_settings.get_or_init(|| self.resolve(overrides)).clone();

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use dohle_metadata::delta::PartitionDelta;
 use dohle_metadata::image::ClusterImage;
+use dohle_metadata::image::topics::TopicImage;
 use dohle_protocol::id::{BrokerId, Offset};
 use dohle_quorum::{MetadataChange, MetadataVersion};
 use tokio::sync::{mpsc, watch};
@@ -76,6 +77,13 @@ fn carry_out(broker: &BrokerState, change: &MetadataChange) {
     }
     let assignments = Assignments::new(image, &broker.config);
     broker.replicas.remove(delta.topics_deleted.iter().map(|topic| topic.id));
+    // Before who leads: below min.insync.replicas a leader of the same version must not commit anything.
+    let configure = |topic: &TopicImage| broker.replicas.configure(topic.id, &assignments.settings(&topic.name));
+    if settings_changed {
+        image.topics().iter().for_each(|topic| configure(topic));
+    } else {
+        delta.topic_configs.iter().filter_map(|name| image.topic(name)).for_each(|topic| configure(topic));
+    }
     for topic in &delta.topics_created {
         broker.replicas.add(&assignments.of_topic(topic));
     }
@@ -85,15 +93,6 @@ fn carry_out(broker: &BrokerState, change: &MetadataChange) {
         if !is_created {
             change_partitions(broker, image, &assignments, partitions);
         }
-    }
-    if settings_changed {
-        image
-            .topics()
-            .iter()
-            .for_each(|topic| broker.replicas.update(&assignments.of_partitions(topic, std::iter::empty())));
-    } else {
-        let altered = delta.topic_configs.iter().filter_map(|name| image.topic(name));
-        altered.for_each(|topic| broker.replicas.update(&assignments.of_partitions(topic, std::iter::empty())));
     }
 }
 
@@ -127,6 +126,6 @@ fn change_partitions(broker: &BrokerState, image: &ClusterImage, assignments: &A
         broker.replicas.add(&of(&added));
     }
     if !changed.is_empty() {
-        broker.replicas.update(&of(&changed));
+        broker.replicas.assign(&of(&changed));
     }
 }

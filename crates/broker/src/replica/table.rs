@@ -179,12 +179,16 @@ impl ReplicaTable {
         self.correct_checkpoints();
     }
 
-    /// The leadership of partitions, or the settings of their topic, have changed. Blocks.
-    pub(crate) fn update(&self, assignment: &TopicAssignment) {
-        let Some(topic) = self.topic_by_id(assignment.id) else { return };
-        for cell in topic.cells() {
-            cell.configure(&assignment.settings);
+    /// The settings of a topic have changed.
+    pub(crate) fn configure(&self, id: TopicId, settings: &TopicSettings) {
+        if let Some(topic) = self.topic_by_id(id) {
+            topic.cells().for_each(|cell| cell.configure(settings));
         }
+    }
+
+    /// The leadership of partitions has changed. Blocks.
+    pub(crate) fn assign(&self, assignment: &TopicAssignment) {
+        let Some(topic) = self.topic_by_id(assignment.id) else { return };
         for (partition, assigned) in &assignment.partitions {
             let Ok(cell) = topic.cell(partition.0) else { continue };
             while !cell.assign(assigned) {
