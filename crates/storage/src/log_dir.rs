@@ -167,7 +167,7 @@ impl LogDir {
         self.path.join(format!("{topic}-{partition}"))
     }
 
-    /// Replaces the checkpoints durably. Logs that are not named are forgotten.
+    /// Replaces the checkpoints durably. Logs that are not named are forgotten: no clean shutdown counts for them.
     pub fn write_checkpoints(&self, logs: &[LogPositions]) -> io::Result<()> {
         let write = |name: &str, offset: fn(&LogPositions) -> Offset| {
             let text = checkpoint::encode_offsets(logs.iter().map(|log| (&*log.topic, log.partition, offset(log))));
@@ -376,7 +376,8 @@ fn find_logs(disk: &dyn Disk, path: &Path, entries: Vec<DirEntry>, clean_shutdow
                 topic_id,
             },
             open_state: OpenState {
-                clean_shutdown,
+                // The checkpoint names all that were closed.
+                clean_shutdown: clean_shutdown && recovery_points.contains_key(&key),
                 recovery_point: offset(&recovery_points).unwrap_or_default(),
                 log_start: offset(&log_starts),
             },

@@ -282,9 +282,16 @@ impl ReplicaTable {
         let online = cells
             .filter(|cell| Arc::ptr_eq(&cell.directory, directory))
             .map(|cell| cell.positions());
-        let unopened = self.unopened.lock();
-        let others = unopened.iter().filter(|(_, other)| Arc::ptr_eq(other, directory));
+        let (unopened, strays) = (self.unopened.lock(), self.found.lock());
+        let others = unopened.iter().chain(strays.values()).filter(|(_, other)| Arc::ptr_eq(other, directory));
         online.chain(others.map(|(found, _)| found.positions())).collect()
+    }
+
+    /// Whether a log that nobody knows is as a crash has left it: one day it may be opened, and has to be looked at then.
+    fn is_unchecked_stray(&self, positions: &LogPositions) -> bool {
+        let strays = self.found.lock();
+        let stray = strays.get(&(Arc::clone(&positions.topic), positions.partition));
+        stray.is_some_and(|(found, _)| !found.open_state.clean_shutdown)
     }
 
     /// Closes every log, and says in each directory that this was done. Blocks.
@@ -315,6 +322,7 @@ impl ReplicaTable {
                 tracing::error!(dir = %directory.path().display(), "not everything could be closed: the next start has to look for damage");
                 continue;
             }
+            positions.retain(|positions| !self.is_unchecked_stray(positions));
             // The positions last: they name the ends of the logs, which are durable only then.
             let marked = directory
                 .files()
