@@ -16,6 +16,7 @@ pub(crate) struct Follower {
     leader_high_watermark: Offset,
     log: LogEnd,
     in_flight: Option<FetchToken>,
+    has_asked: bool,
 }
 
 impl Follower {
@@ -28,6 +29,7 @@ impl Follower {
             leader_high_watermark: Offset::ZERO,
             log,
             in_flight: None,
+            has_asked: false,
         }
     }
 
@@ -48,6 +50,10 @@ impl Follower {
         !self.needs_sync() || mutant_is(Mutant::UnsyncedFetch)
     }
 
+    pub(crate) fn has_asked(&self) -> bool {
+        self.has_asked
+    }
+
     pub(crate) fn is_idle(&self) -> bool {
         self.in_flight.is_none()
     }
@@ -59,6 +65,7 @@ impl Follower {
 
     pub(crate) fn next_fetch(&mut self, token: FetchToken, last_fetched_epoch: LeaderEpoch) -> FetchPosition {
         self.in_flight = Some(token);
+        self.has_asked = true;
         FetchPosition {
             token,
             leader: self.leader,

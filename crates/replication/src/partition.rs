@@ -276,6 +276,11 @@ impl<P, F: ParkedFetch> Partition<P, F> {
         Some(follower.next_fetch(token, last_fetched_epoch))
     }
 
+    /// Whether the leader was asked before in this epoch. One that is new has not answered anything, and others may wait for that.
+    pub fn has_asked(&self) -> bool {
+        matches!(&self.role, Role::Follower(follower) if follower.has_asked())
+    }
+
     /// The leader has answered; `epoch_end` knows where epochs end in this log.
     pub fn on_fetch_answer(
         &mut self,

@@ -596,17 +596,17 @@ impl Syncable for Cell {
     }
 
     fn on_synced(&self, target: &SyncTarget) {
-        let (effects, records) = {
+        let (effects, records, is_new) = {
             let mut replica = self.lock();
             let before = replica.log.recovery_point();
             let synced = replica.log.on_synced(target);
-            (replica.role.on_synced(synced), synced - before)
+            (replica.role.on_synced(synced), synced - before, !replica.role.has_asked())
         };
         self.services.metrics.synced(records);
         for effect in effects {
             match effect {
-                // What this follower keeps is synced, and it can say so.
-                Effect::Fetch => self.ask_leader(false),
+                // What this follower keeps is synced, and it can say so. A new leader waits for that, and its fetcher for nothing else.
+                Effect::Fetch => self.ask_leader(is_new),
                 effect => answer(effect),
             }
         }

@@ -49,7 +49,9 @@ fn answer(partition: &mut TestPartition, token: FetchToken, answer: FetchAnswer)
 #[test]
 fn a_fetch_that_is_given_up_before_a_sync_is_asked_again_after_it() {
     let mut partition = following(Durability::Written, 0);
+    assert!(!partition.has_asked());
     let given_up = next_token(&mut partition);
+    assert!(partition.has_asked());
     assert_eq!(partition.set_rules(rules(Durability::Synced)), [Effect::Sync]);
     assert_eq!(partition.next_fetch(LeaderEpoch(5)), None, "what it has is not synced");
     assert_eq!(partition.on_synced(Offset(10)), [Effect::Fetch]);
