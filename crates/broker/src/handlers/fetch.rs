@@ -154,9 +154,13 @@ fn session_request(request: &FetchRequest, version: i16) -> SessionRequest {
     }
 }
 
-/// Takes the memory that the answer may need from the budget of all answers. If there is none, the answer gets one batch.
+/// Takes the memory that the answer may need from the budget of all answers. If there is none, the answer gets one batch. Followers take
+/// nothing from it: they are few, and those that consumers hold up would lag.
 fn reserve(broker: &BrokerState, pass: &mut FetchPass) -> Option<OwnedSemaphorePermit> {
     let wanted = u32::try_from(pass.begin().max(1)).unwrap_or(u32::MAX);
+    if pass.is_of_follower() {
+        return None;
+    }
     let held = Arc::clone(&broker.response_budget).try_acquire_many_owned(wanted).ok();
     if held.is_none() {
         pass.limit_to_one_batch();

@@ -106,6 +106,10 @@ impl FetchPass {
         })
     }
 
+    pub(crate) fn is_of_follower(&self) -> bool {
+        matches!(self.limits.asker, Asker::Follower(_))
+    }
+
     /// Begins from the front. Returns the bytes that the pass may read.
     pub(crate) fn begin(&mut self) -> usize {
         self.answers.clear();
