@@ -225,23 +225,33 @@ impl Fetcher {
         }
         let now = Instant::now();
         let mut answers = self.session.answered(response);
-        let mut cut = Vec::new();
+        let (mut cut, mut out_of_range) = (Vec::new(), Vec::new());
         for question in questions {
-            let (answer, records) = match self.session.take(&mut answers, &question.cell) {
-                Answer::Decided(answer, records) => (answer, records),
-                Answer::OutOfRange => (self.bounds(&question).await, Bytes::new()),
-            };
-            let cell = question.cell;
-            let slowed_down = self.slowed_down_until(&cell, records.len(), now);
-            match (cell.on_fetch_answer(question.position.token, answer, records, now), slowed_down) {
-                (FollowStep::Cut, _) => cut.push(cell),
-                (FollowStep::GoOn, Some(due)) => self.paused.push((due, cell)),
-                (step, _) => self.go_on(cell, step, now),
+            match self.session.take(&mut answers, &question.cell) {
+                Answer::Decided(answer, records) => cut.extend(self.act(question, answer, records, now)),
+                Answer::OutOfRange => out_of_range.push(question),
             }
+        }
+        // Last: more has to be asked, and nobody else should wait for that.
+        for question in out_of_range {
+            let answer = self.bounds(&question).await;
+            cut.extend(self.act(question, answer, Bytes::new(), now));
         }
         if !cut.is_empty() {
             self.end_cuts(cut).await;
         }
+    }
+
+    /// Does what an answer says. Returns the partition if its log was cut.
+    fn act(&mut self, question: Question, answer: FetchAnswer, records: Bytes, now: Instant) -> Option<Arc<Cell>> {
+        let cell = question.cell;
+        let slowed_down = self.slowed_down_until(&cell, records.len(), now);
+        match (cell.on_fetch_answer(question.position.token, answer, records, now), slowed_down) {
+            (FollowStep::Cut, _) => return Some(cell),
+            (FollowStep::GoOn, Some(due)) => self.paused.push((due, cell)),
+            (step, _) => self.go_on(cell, step, now),
+        }
+        None
     }
 
     /// When the partition may be asked about again, if an operator wants it to take its time.
