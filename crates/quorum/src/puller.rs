@@ -150,7 +150,11 @@ impl<R: Runtime> Puller<R> {
         let leader = u64::try_from(reply.leader).ok().map(|node_id| Leader {
             node_id,
             // A voter that was formed alone may not know where it is; it is then the one that answers.
-            address: if reply.leader_address.is_empty() { asked.to_owned() } else { reply.leader_address },
+            address: if reply.leader_address.is_empty() {
+                asked.to_owned()
+            } else {
+                reply.leader_address
+            },
         });
         self.pulled.leader.send_if_modified(|known| {
             let is_news = *known != leader;

@@ -36,7 +36,8 @@ pub fn run(seed: u64, mutant: Option<Mutant>, print: bool) -> Outcome {
 
 /// The schedules that random search does not come to, in turn until one of them breaks a promise.
 pub fn run_directed(mutant: Option<Mutant>) -> Outcome {
-    let run = |course: fn(&mut World) -> Result<(), Violation>| run_course(World::with(Plan::quiet(), Random::new(0), mutant, false), course);
+    let run =
+        |course: fn(&mut World) -> Result<(), Violation>| run_course(World::with(Plan::quiet(), Random::new(0), mutant, false), course);
     let first = run(directed::late_proposal);
     if first.violation.is_some() {
         return first;

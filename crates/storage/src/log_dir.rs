@@ -273,13 +273,7 @@ fn create_durably(disk: &dyn Disk, path: &Path) -> io::Result<()> {
 }
 
 /// The identity in the directory must be the expected one; an empty directory is given it.
-fn identify(
-    disk: &dyn Disk,
-    path: &Path,
-    holds_logs: bool,
-    cluster_id: &str,
-    node_id: BrokerId,
-) -> Result<MetaProperties, LogDirError> {
+fn identify(disk: &dyn Disk, path: &Path, holds_logs: bool, cluster_id: &str, node_id: BrokerId) -> Result<MetaProperties, LogDirError> {
     let Some(mut found) = MetaProperties::read(disk, path)? else {
         if holds_logs {
             return Err(LogDirError::MetaMissing { path: path.to_owned() });

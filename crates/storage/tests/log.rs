@@ -273,12 +273,16 @@ fn a_follower_keeps_offsets_and_epochs_and_refuses_what_does_not_follow() {
     assert_eq!((info.base_offset.0, info.last_offset.0), (0, 11));
     assert_eq!(read_bytes(&log), set);
     assert_eq!(log.epochs().latest().unwrap().epoch, LeaderEpoch(3));
-    let again = log.append_as_follower(with_offset(batch(1, 10, NOW_MS), 11), LeaderEpoch(3), NOW_MS).unwrap_err();
+    let again = log
+        .append_as_follower(with_offset(batch(1, 10, NOW_MS), 11), LeaderEpoch(3), NOW_MS)
+        .unwrap_err();
     assert_eq!(again.error_code(), ErrorCode::OffsetOutOfRange);
     let mut damaged = with_offset(batch(1, 10, NOW_MS), 12).to_vec();
     *damaged.last_mut().unwrap() ^= 1;
     assert_eq!(
-        log.append_as_follower(damaged.into(), LeaderEpoch(3), NOW_MS).unwrap_err().error_code(),
+        log.append_as_follower(damaged.into(), LeaderEpoch(3), NOW_MS)
+            .unwrap_err()
+            .error_code(),
         ErrorCode::CorruptMessage
     );
     assert_eq!(read_bytes(&log), set);

@@ -90,7 +90,13 @@ fn is_only_broker(broker: &BrokerState, image: &ClusterImage) -> bool {
 fn steps_aside(broker: &BrokerState) -> bool {
     let has_failed = broker.replicas.directories().iter().any(|directory| directory.is_offline());
     let me = broker.services.me;
-    has_failed && broker.quorum.image().brokers().iter().any(|other| other.id != me && other.is_active())
+    has_failed
+        && broker
+            .quorum
+            .image()
+            .brokers()
+            .iter()
+            .any(|other| other.id != me && other.is_active())
 }
 
 fn wants_fence(broker: &BrokerState) -> bool {
@@ -178,7 +184,9 @@ async fn beat(broker: &Arc<BrokerState>) {
         let is_known = broker.membership.is_reachable.load(Ordering::Acquire);
         let is_aside = steps_aside(broker);
         if is_aside && !said {
-            tracing::error!("a log directory has failed: until it is restarted this broker is fenced, and leads nothing that others can lead");
+            tracing::error!(
+                "a log directory has failed: until it is restarted this broker is fenced, and leads nothing that others can lead"
+            );
         }
         said = is_aside;
         match heartbeat(broker, false).await {

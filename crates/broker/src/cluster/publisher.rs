@@ -82,7 +82,11 @@ fn carry_out(broker: &BrokerState, change: &MetadataChange) {
     if settings_changed {
         image.topics().iter().for_each(|topic| configure(topic));
     } else {
-        delta.topic_configs.iter().filter_map(|name| image.topic(name)).for_each(|topic| configure(topic));
+        delta
+            .topic_configs
+            .iter()
+            .filter_map(|name| image.topic(name))
+            .for_each(|topic| configure(topic));
     }
     for topic in &delta.topics_created {
         broker.replicas.add(&assignments.of_topic(topic));

@@ -283,7 +283,10 @@ impl ReplicaTable {
             .filter(|cell| Arc::ptr_eq(&cell.directory, directory))
             .map(|cell| cell.positions());
         let (unopened, strays) = (self.unopened.lock(), self.found.lock());
-        let others = unopened.iter().chain(strays.values()).filter(|(_, other)| Arc::ptr_eq(other, directory));
+        let others = unopened
+            .iter()
+            .chain(strays.values())
+            .filter(|(_, other)| Arc::ptr_eq(other, directory));
         online.chain(others.map(|(found, _)| found.positions())).collect()
     }
 

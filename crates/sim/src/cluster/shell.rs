@@ -85,7 +85,11 @@ impl World {
         let is_written_back = self.random.chance(50);
         let is_checkpoint = self.random.chance(100);
         let local_ms = self.brokers[index].local_ms(now_ms);
-        let Some(image) = self.brokers[index].process.as_ref().map(|process| &self.controller.images[process.applied]) else {
+        let Some(image) = self.brokers[index]
+            .process
+            .as_ref()
+            .map(|process| &self.controller.images[process.applied])
+        else {
             return Ok(());
         };
         let active_epoch = |id| image.broker(id).filter(|known| known.is_active()).map(|known| known.epoch);

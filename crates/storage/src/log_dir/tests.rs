@@ -143,7 +143,9 @@ fn the_clean_shutdown_marker_holds_for_one_start_and_not_beyond_a_power_cut() {
     let mut dir = open(&disk).unwrap();
     assert!(dir.clean_shutdown());
     let logs = dir.take_logs().into_iter();
-    let mut clean: Vec<_> = logs.map(|log| (log.identity.topic.to_string(), log.open_state.clean_shutdown)).collect();
+    let mut clean: Vec<_> = logs
+        .map(|log| (log.identity.topic.to_string(), log.open_state.clean_shutdown))
+        .collect();
     clean.sort();
     assert_eq!(clean, [("a".to_owned(), true), ("b".to_owned(), false)]);
     assert_eq!(dir.ended_epoch(), Some(17));

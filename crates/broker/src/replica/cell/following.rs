@@ -196,7 +196,9 @@ impl Cell {
     fn on_replication_error(&self, replica: &mut Replica, error: &AppendError) {
         let (topic, partition) = (&self.topic, self.partition.0);
         if !std::mem::replace(&mut replica.refuses_records, true) {
-            tracing::error!("{topic}-{partition}: what the leader says cannot be done to the log; this is tried again until it can: {error}");
+            tracing::error!(
+                "{topic}-{partition}: what the leader says cannot be done to the log; this is tried again until it can: {error}"
+            );
         }
         if error.is_disk_failure() {
             self.directory.fail(error);

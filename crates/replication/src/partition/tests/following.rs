@@ -65,7 +65,12 @@ fn bounds_that_no_log_has_change_nothing() {
         log_start: Offset(log_start),
         log_end: Offset(log_end),
     };
-    for nonsense in [FetchAnswer::Diverging(at(5, -1)), out_of_range(-1, 5), out_of_range(-1, -1), out_of_range(20, 15)] {
+    for nonsense in [
+        FetchAnswer::Diverging(at(5, -1)),
+        out_of_range(-1, 5),
+        out_of_range(-1, -1),
+        out_of_range(20, 15),
+    ] {
         let token = next_token(&mut partition);
         assert_eq!(answer(&mut partition, token, nonsense), FollowerStep::BackOff, "{nonsense:?}");
     }

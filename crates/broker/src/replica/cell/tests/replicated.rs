@@ -103,6 +103,26 @@ fn a_late_answer_and_one_of_another_leader_do_nothing() {
 }
 
 #[test]
+fn what_a_deposed_leader_has_taken_over_from_the_next_one_is_not_appended() {
+    let cell = following_cell(FlushPolicy::Os, 5, 2);
+    for epoch in [6, 4] {
+        let token = ask(&cell).token;
+        let step = cell.on_fetch_answer(token, records(0), batch(2, epoch), Instant::now());
+        assert_eq!((step, end(&cell)), (FollowStep::Rest, 2), "epoch {epoch}");
+    }
+    let leader = leading_cell(FlushPolicy::Os);
+    let read_in = leader.view(LeaderEpoch::NONE).unwrap().leader_epoch;
+    assert_eq!(leader.check_leads_in(read_in), Ok(()));
+    leader.assign(&of_two(OTHER, 6, &[OTHER]));
+    leader.assign(&of_two(ME, 7, &[ME]));
+    assert_eq!(
+        leader.check_leads_in(read_in),
+        Err(ErrorCode::FencedLeaderEpoch),
+        "it may have been cut in between"
+    );
+}
+
+#[test]
 fn kip_595_a_log_that_parts_is_cut_and_its_checkpoint_corrected_first() {
     let cell = following_cell(FlushPolicy::Os, 5, 4);
     cell.assign(&of_two(OTHER, 7, &[OTHER]));
