@@ -32,28 +32,28 @@ macro_rules! plain {
         fn encode_plain(request: &ControllerRequest) -> Result<Forwarded, Refusal> {
             match request {
                 $(ControllerRequest::$variant(request) => newest(request),)*
-                other => Err(unfit(format!("{other:?} is for the controller's own node"))),
+                other => Err(unfit(&format!("{other:?} is for the controller's own node"))),
             }
         }
 
         fn decode_plain(key: ApiKey, version: i16, body: Bytes) -> Result<ControllerRequest, Refusal> {
             match key {
                 $(<$request as Request>::KEY => Ok(ControllerRequest::$variant(decode_message(version, body)?)),)*
-                other => Err(unfit(format!("{other} is not for the controller"))),
+                other => Err(unfit(&format!("{other} is not for the controller"))),
             }
         }
 
         fn encode_plain_reply(reply: &ControllerReply, version: i16) -> Result<Bytes, Refusal> {
             match reply {
                 $(ControllerReply::$variant(response) => encode_message(response, version),)*
-                other => Err(unfit(format!("{other:?} is for the controller's own node"))),
+                other => Err(unfit(&format!("{other:?} is for the controller's own node"))),
             }
         }
 
         fn decode_plain_reply(key: ApiKey, version: i16, body: Bytes) -> Result<ControllerReply, Refusal> {
             match key {
                 $(<$request as Request>::KEY => Ok(ControllerReply::$variant(decode_message(version, body)?)),)*
-                other => Err(unfit(format!("{other} is not for the controller"))),
+                other => Err(unfit(&format!("{other} is not for the controller"))),
             }
         }
     };
@@ -93,7 +93,7 @@ pub(crate) fn encode(request: &ControllerRequest) -> Result<Forwarded, Refusal> 
 pub(crate) fn decode(forwarded: Forwarded) -> Result<ControllerRequest, Refusal> {
     let Forwarded { key, version, body } = forwarded;
     if !key.valid_versions().contains(&version) {
-        return Err(unfit(format!("version {version} of {key} is not known")));
+        return Err(unfit(&format!("version {version} of {key} is not known")));
     }
     Ok(match key {
         ApiKey::BrokerRegistration => ControllerRequest::RegisterBroker(decode_message(version, body)?),
@@ -219,15 +219,15 @@ fn in_version<R: Request>(request: &R, version: i16) -> Result<Forwarded, Refusa
 
 pub(crate) fn encode_message<M: Message>(message: &M, version: i16) -> Result<Bytes, Refusal> {
     let mut encoder = Encoder::new();
-    message.encode(&mut encoder, version).map_err(|error| unfit(error.to_string()))?;
+    message.encode(&mut encoder, version).map_err(|error| unfit(&error.to_string()))?;
     Ok(encoder.finish().to_bytes())
 }
 
 pub(crate) fn decode_message<M: Message>(version: i16, body: Bytes) -> Result<M, Refusal> {
-    M::decode(&mut Decoder::new(body), version).map_err(|error| unfit(error.to_string()))
+    M::decode(&mut Decoder::new(body), version).map_err(|error| unfit(&error.to_string()))
 }
 
-fn unfit(why: String) -> Refusal {
+fn unfit(why: &str) -> Refusal {
     Refusal::new(
         ErrorCode::InvalidRequest,
         format!("The request cannot be passed on to the controller: {why}"),

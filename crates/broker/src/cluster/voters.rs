@@ -90,7 +90,8 @@ fn is_told_of_others(config: &NodeConfig) -> bool {
                 let advertised = listener.advertised.as_ref();
                 listener.bind.port == only.port || advertised.is_some_and(|endpoint| endpoint.port == only.port)
             };
-            !controllers.is_empty() && !(controllers.iter().any(is_own_port) && is_of_this_machine(only))
+            let is_this_node = controllers.iter().any(is_own_port) && is_of_this_machine(only);
+            !controllers.is_empty() && !is_this_node
         }
         _ => true,
     }

@@ -91,7 +91,7 @@ impl Nodes {
 
     /// A disk in memory for a node that does not run yet; it fails when it is told to.
     pub(crate) fn give_disk(&mut self, id: i32) -> FaultyDisk {
-        self.disks.entry(id).or_insert_with(FaultyDisk::new).clone()
+        self.disks.entry(id).or_default().clone()
     }
 
     fn disk(&self, id: i32) -> Arc<dyn Disk> {

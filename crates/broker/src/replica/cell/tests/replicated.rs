@@ -158,17 +158,15 @@ fn are_corrected(cell: &Cell) -> bool {
 fn whoever_finds_the_checkpoints_being_corrected_waits_until_they_are() {
     let cell = following_cell(FlushPolicy::Os, 5, 4);
     cell.directory.checkpoint_is_wrong();
-    let mut other = None;
+    let (sender, other) = std::sync::mpsc::channel();
     let correct = || {
-        let corrected = Arc::clone(&cell);
-        let waits = std::thread::spawn(move || are_corrected(&corrected));
-        std::thread::sleep(Duration::from_millis(50));
-        assert!(!waits.is_finished());
-        other = Some(waits);
+        let waiting = Arc::clone(&cell);
+        std::thread::spawn(move || sender.send(are_corrected(&waiting)));
+        assert!(other.recv_timeout(Duration::from_millis(50)).is_err(), "it does not wait");
         vec![cell.positions()]
     };
     cell.directory.correct_checkpoints(correct).unwrap();
-    assert!(!other.unwrap().join().unwrap(), "once is enough");
+    assert!(!other.recv().unwrap(), "once is enough");
 }
 
 #[test]
