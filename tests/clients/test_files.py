@@ -147,7 +147,7 @@ def compacted_by_kafka(tmp_path_factory):
     apache.tool("TopicCommand", "--bootstrap-server", real.address, "--create", "--topic", "files", "--partitions", 1, *COMPACTED)
     kept = write_keys_and_wait(real.address, "files")
     folder = tmp_path_factory.mktemp("compacted")
-    shutil.copytree(real.data / "files-0", folder / "unclean")
+    real.copy_while_paused("files-0", folder / "unclean")
     real.stop()
     shutil.copytree(real.data / "files-0", folder / "clean")
     return folder, kept
@@ -214,7 +214,7 @@ def kafka_directory(tmp_path_factory):
         producer.flush(60)
         producer.abort_transaction(60) if outcome == "aborted" else producer.commit_transaction(60)
     folder = tmp_path_factory.mktemp("copies")
-    shutil.copytree(real.data / "files-0", folder / "unclean")
+    real.copy_while_paused("files-0", folder / "unclean")
     real.stop()
     shutil.copytree(real.data / "files-0", folder / "clean")
     return folder

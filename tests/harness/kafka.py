@@ -1,6 +1,7 @@
 """A real Apache Kafka 4.x node, and Apache's own tools, from the jars that the setup fetched."""
 
 import pathlib
+import shutil
 import subprocess
 
 from harness.node import ROOT, free_port
@@ -49,7 +50,11 @@ class Kafka:
 
     def start(self):
         settings = [f"{key.replace('_', '.')}={value}" for key, value in self.settings.items()]
-        self._run("up", str(self.folder), "1", str(self.port), *settings)
+        try:
+            self._run("up", str(self.folder), "1", str(self.port), *settings)
+        except BaseException:
+            self.kill()
+            raise
         return self
 
     def stop(self):
@@ -57,6 +62,14 @@ class Kafka:
 
     def kill(self):
         self._run("kill", str(self.folder))
+
+    def copy_while_paused(self, partition, target):
+        """A partition's files as a crash in this moment would leave them: nothing is deleted or renamed during the copy."""
+        self._run("pause", str(self.folder), "1")
+        try:
+            shutil.copytree(self.data / partition, target)
+        finally:
+            self._run("resume", str(self.folder), "1")
 
     def restart_after_kill(self):
         self.kill()

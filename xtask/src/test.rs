@@ -117,13 +117,14 @@ impl Beside {
         })
     }
 
-    /// Waits for the end, prints what was printed, and returns the last line.
+    /// Waits for the end and returns the last line. The rest is printed only if something failed: the end of the output is
+    /// for what the tests said.
     fn finish(mut self) -> Result<String> {
         let status = self.child.wait()?;
         let printed = fs::read(&self.output)?;
         let printed = String::from_utf8_lossy(&printed);
-        println!("{printed}");
         if !status.success() {
+            println!("{printed}");
             bail!("what runs beside the tests ended with {status}");
         }
         let last = printed.lines().last().context("what runs beside the tests printed nothing")?;
