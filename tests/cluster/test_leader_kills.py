@@ -49,8 +49,8 @@ def test_nothing_acknowledged_by_all_is_lost_when_leaders_are_killed(shared, tmp
     # Two processors for three nodes and six clients: more load would measure waiting.
     for _ in range(kills):
         killed = kill_and_bring_back(cluster, topics, chance)
-        first = load[0].ledger.first_ack_after(killed)
-        gaps.append(max(first.values()) - killed if len(first) == PARTITIONS else float("inf"))
+        cluster.wait("every partition takes records", lambda: len(load[0].ledger.first_ack_after(killed)) == PARTITIONS)
+        gaps.append(max(load[0].ledger.first_ack_after(killed).values()) - killed)
     ledgers = [writer.stop() for writer in load] + [java.stop()]
     lossy = {"acks=1": (unsafe, one.stop()), "acks=0": (careless, none.stop())}
     read = read_all(cluster.bootstrap, safe, PARTITIONS)

@@ -8,7 +8,7 @@ from kafka import KafkaProducer
 
 from harness.group_history import check as check_group
 from harness.group_member import Confluent, Java, KafkaPython
-from harness.history import Ack, Ledger, check, check_seen
+from harness.history import Ack, Ledger, check, check_seen, read_of
 from harness.ledger import JavaWriter, PatientWriter, Watcher, read_all
 
 PARTITIONS = 6
@@ -71,7 +71,9 @@ def test_a_rolling_restart_is_no_error_for_any_client(cluster, topic, tmp_path, 
     ledgers = [java.stop()] + [writer.stop() for writer in load]
     read = read_all(cluster.bootstrap, topic, PARTITIONS)
     assert not [ledger.failed for ledger in ledgers if ledger.failed], [(ledger.producer, ledger.failed) for ledger in ledgers]
-    assert not (found := check(ledgers, read)), found
+    # Of the three only librdkafka is not idempotent of itself: what it sends again may be there twice.
+    found = {ledger.producer: check([ledger], read_of(read, ledger), exactly_once=ledger.producer != "librdkafka") for ledger in ledgers}
+    assert not any(found.values()), {name: str(what) for name, what in found.items()}
     cluster.wait("the watcher is at the end", lambda: len(watcher.seen) == len(read))
     assert not check_seen(watcher.stop(), read) and not watcher.findings and not watcher.errors, (watcher.findings, watcher.errors)
 

@@ -22,6 +22,7 @@ from harness.node import BINARY, START_TIMEOUT_S, answers, dohle, free_port
 IS_CONTROL = os.environ.get("DOHLE_TEST_SERVER", "dohle") == "kafka"
 WAIT_S = 90 if IS_CONTROL else 30
 STOP_TIMEOUT_S = 30
+ANSWER_S = 10
 POLL_S = 0.02
 LOG_TAIL = 6000
 
@@ -178,7 +179,9 @@ class Cluster:
         settings = {key.replace("_", "."): str(value) for key, value in config.items()}
         how = {"replica_assignment": assignment} if assignment else {"replication_factor": replicas}
         new = NewTopic(topic, num_partitions=len(assignment) if assignment else partitions, config=settings, **how)
-        self.admin(via).create_topics([new], operation_timeout=timeout_s, request_timeout=timeout_s)[topic].result(timeout_s)
+        # The broker has `timeout_s`; what it says then has to arrive.
+        asked = self.admin(via).create_topics([new], operation_timeout=timeout_s, request_timeout=timeout_s + ANSWER_S)
+        asked[topic].result(timeout_s + 2 * ANSWER_S)
         self.wait_in_sync(topic, via=via)
 
     def partitions(self, topic, via=None):

@@ -114,6 +114,11 @@ def compare(read, other):
     return Findings(changed=[(place, value, other[place]) for place, value in read.items() if other.get(place, value) != value])
 
 
+def read_of(read, ledger):
+    """What one producer wrote, of all that is in a topic."""
+    return {place: value for place, value in read.items() if value.startswith(ledger.producer + ".")}
+
+
 def check_seen(seen, read):
     """What a consumer was shown while things broke, against what is there in the end: nothing that was shown may go or change."""
     found = Findings()

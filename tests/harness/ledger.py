@@ -73,8 +73,8 @@ class Writer:
         if error:
             self.ledger.failed[sequence] = error.name()
         else:
-            offset = message.offset()
-            self.ledger.acked[sequence] = Ack(message.partition(), offset if offset >= 0 else None, time.monotonic())
+            # None for acks=0: nobody said where the record went.
+            self.ledger.acked[sequence] = Ack(message.partition(), message.offset(), time.monotonic())
 
     def wait_for(self, count, timeout_s=60):
         """Waits for that many more acknowledgements."""

@@ -109,7 +109,7 @@ pub enum LogDirError {
     MetaMissing { path: PathBuf },
     #[error("{} belongs to cluster {found}, not to {expected}", path.display())]
     ClusterId { path: PathBuf, found: String, expected: String },
-    #[error("{} belongs to node {found}, not to {expected}", path.display())]
+    #[error("{} belongs to node {found}, not to {expected}. Set node.id={found}, or use another directory", path.display())]
     NodeId {
         path: PathBuf,
         found: BrokerId,
