@@ -6,10 +6,11 @@ use bytes::Bytes;
 use dohle_protocol::ErrorCode;
 use dohle_protocol::batch::{self, BatchError, BatchHeader, NO_TIMESTAMP, RecordBatch, TimestampType};
 use dohle_protocol::control_record::EndTxnMarker;
-use dohle_protocol::id::{LeaderEpoch, Offset};
+use dohle_protocol::id::{LeaderEpoch, Offset, ProducerId};
 use dohle_protocol::record::RecordError;
 
 use crate::batch_validator::{self, RecordRejection, ValidationContext, ValidationError};
+use crate::limits::PRODUCERS_WITHOUT_ROOM_MAX;
 use crate::partition_log::{LogError, PartitionLog};
 use crate::producer_state::{Admission, ProducerError};
 use crate::segment::{AppendFailure, Segment};
@@ -75,6 +76,10 @@ pub enum AppendError {
     },
     #[error(transparent)]
     Storage(#[from] LogError),
+    /// Not the producer's fault, so not the error of a gap in its sequence: librdkafka would answer that with a new epoch, in which it sends
+    /// again what other partitions may have taken already.
+    #[error("the disk had no room for the batch of producer {0} before this one")]
+    BehindOneWithoutRoom(ProducerId),
     #[error("an earlier write has failed; the log must be opened anew")]
     Torn,
 }
@@ -89,7 +94,7 @@ impl AppendError {
             AppendError::Replicated(_) => ErrorCode::CorruptMessage,
             AppendError::Epochs { .. } => ErrorCode::FencedLeaderEpoch,
             AppendError::Offsets { .. } => ErrorCode::OffsetOutOfRange,
-            AppendError::Storage(_) | AppendError::Torn => ErrorCode::KafkaStorageError,
+            AppendError::Storage(_) | AppendError::BehindOneWithoutRoom(_) | AppendError::Torn => ErrorCode::KafkaStorageError,
         }
     }
 
@@ -142,10 +147,16 @@ impl PartitionLog {
             rolled: false,
             bytes: batch.bytes.clone(),
         };
-        match self.producers.check(&batch.header, marker.as_ref(), origin)? {
+        let producer = batch.header.producer_id;
+        let admission = self.producers.check(&batch.header, marker.as_ref(), origin);
+        if matches!(admission, Err(ProducerError::OutOfOrder { .. })) && self.without_room.contains(&producer) {
+            return Err(AppendError::BehindOneWithoutRoom(producer));
+        }
+        match admission? {
             Admission::Append => {
-                let rolled = self.write(&[(batch, marker)], &info.bytes, now_ms)?;
-                Ok(AppendInfo { rolled, ..info })
+                let written = self.write(&[(batch, marker)], &info.bytes, now_ms);
+                self.note_room(producer, &written);
+                Ok(AppendInfo { rolled: written?, ..info })
             }
             Admission::Duplicate(known) => Ok(AppendInfo {
                 base_offset: known.first_offset(),
@@ -162,6 +173,7 @@ impl PartitionLog {
     /// last batch that is cut is left out.
     pub fn append_as_follower(&mut self, mut records: Bytes, leader_epoch: LeaderEpoch, now_ms: i64) -> Result<AppendInfo, AppendError> {
         self.begin_append(now_ms)?;
+        self.without_room.clear();
         let (batches, size) = self.check_replicated(&records, leader_epoch)?;
         records.truncate(size);
         let mut info = AppendInfo {
@@ -182,6 +194,19 @@ impl PartitionLog {
             }
         }
         Ok(info)
+    }
+
+    fn note_room(&mut self, producer: ProducerId, written: &Result<bool, AppendError>) {
+        match written {
+            Err(AppendError::Storage(error)) if error.is_disk_full() => {
+                if producer != ProducerId::NONE && self.without_room.len() < PRODUCERS_WITHOUT_ROOM_MAX {
+                    self.without_room.insert(producer);
+                }
+            }
+            _ => {
+                self.without_room.remove(&producer);
+            }
+        }
     }
 
     fn begin_append(&mut self, now_ms: i64) -> Result<(), AppendError> {
