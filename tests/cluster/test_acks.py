@@ -13,6 +13,8 @@ from harness.wire import Connection
 pytestmark = pytest.mark.timeout(300)
 
 SESSION_S = 9 if IS_CONTROL else 3
+# What a busy machine adds; how long it takes on a quiet one is measured in benches/.
+SLACK_S = 10
 PARTITIONS = 3
 NOT_LEADER, TIMED_OUT, NOT_ENOUGH, NOT_ENOUGH_AFTER = 6, 7, 19, 20
 FENCED, UNKNOWN_EPOCH = 74, 76
@@ -68,7 +70,7 @@ def test_a_killed_follower_costs_nothing_at_any_level(cluster, topic):
     found, _ = findings(cluster, topic, ledgers)
     assert not any(found.values()), {level: str(what) for level, what in found.items()}
     assert not any(ledger.failed for ledger in ledgers.values())
-    assert max(ledgers["all"].longest_silence(begin, end).values()) < SESSION_S + 2
+    assert max(ledgers["all"].longest_silence(begin, end).values()) < SESSION_S + SLACK_S
 
 
 def test_a_zombie_leader_acknowledges_nothing_that_acks_all_relies_on(cluster, topic):
@@ -85,7 +87,7 @@ def test_a_zombie_leader_acknowledges_nothing_that_acks_all_relies_on(cluster, t
         connection.send_produce(topic, 0, b"zombie%d.0" % acks, acks=acks)
     began = time.monotonic()
     cluster.wait("another leads", lambda: cluster.partitions(topic, others)[0].leader in others)
-    assert time.monotonic() - began < SESSION_S + 2
+    assert time.monotonic() - began < SESSION_S + SLACK_S
     load.wait_for(200)
     zombie.go_on()
     error, _ = connections[-1].produce_answer()

@@ -32,7 +32,7 @@ def kill_and_bring_back(cluster, topics, chance):
     return killed
 
 
-@pytest.mark.timeout(5400)
+@pytest.mark.timeout(1800)
 def test_nothing_acknowledged_by_all_is_lost_when_leaders_are_killed(shared, tmp_path, request, own):
     cluster, chance = shared, random.Random(7)
     safe, unsafe, careless = topics = ("kills-all", "kills-1", "kills-0")

@@ -10,7 +10,7 @@ from harness.stand import Stand, chance
 from harness.traced import Injected
 from harness.wire import Connection
 
-pytestmark = [pytest.mark.timeout(3600), pytest.mark.skipif(not CAN_BE_CUT, reason="mounting a loop device needs root")]
+pytestmark = pytest.mark.skipif(not CAN_BE_CUT, reason="mounting a loop device needs root")
 
 SMALL_DISK_BYTES = 96 << 20
 
@@ -30,6 +30,7 @@ def with_disks(tmp_path, own, numbers=(1, 2, 3), size=512 << 20, **settings):
     return own(cluster).start(), disks
 
 
+@pytest.mark.long
 def test_f10_one_disk_is_slow(tmp_path, own, rounds):
     """Half a second for each sync of one follower: it leaves the set in sync, and the others go on without it."""
     cluster = own(DohleCluster(tmp_path, replica_lag_time_max_ms=2000)).start()
@@ -45,6 +46,7 @@ def test_f10_one_disk_is_slow(tmp_path, own, rounds):
     stand.judge()
 
 
+@pytest.mark.long
 def test_f11_one_disk_is_full(tmp_path, own, rounds):
     """What it cannot keep, others keep; with room again it catches up, at the latest after a restart."""
     cluster, disks = with_disks(tmp_path, own, numbers=[2], size=SMALL_DISK_BYTES)
@@ -63,7 +65,13 @@ def test_f11_one_disk_is_full(tmp_path, own, rounds):
     stand.judge()
 
 
-@pytest.mark.parametrize("calls", ["fdatasync,fsync,syncfs", "write,pwrite64,writev,pwritev,pwritev2"], ids=["sync", "write"])
+@pytest.mark.parametrize(
+    "calls",
+    [
+        pytest.param("fdatasync,fsync,syncfs", id="sync"),
+        pytest.param("write,pwrite64,writev,pwritev,pwritev2", id="write", marks=pytest.mark.long),
+    ],
+)
 def test_f12_one_disk_is_broken(tmp_path, own, rounds, calls):
     """Its node gives its partitions up, or ends; nothing that it acknowledged is lost, and a restart on a whole disk heals all."""
     cluster, _ = with_disks(tmp_path, own, numbers=[2])

@@ -12,7 +12,7 @@ from harness.network import CAN_BE_MADE, CLIENTS, Network
 from harness.stand import SESSION_S, SLACK_S, Stand, chance
 from harness.wire import Connection
 
-pytestmark = [pytest.mark.timeout(3600), pytest.mark.skipif(not CAN_BE_MADE, reason="network namespaces need root")]
+pytestmark = pytest.mark.skipif(not CAN_BE_MADE, reason="network namespaces need root")
 
 CUT_S = SESSION_S + 3
 ERRORS_OF_A_MINORITY = {6, 7, 19, 20}
@@ -74,7 +74,7 @@ def test_f7_a_leader_alone_acknowledges_nothing(cluster, network, rounds, reques
     stand.judge()
 
 
-@pytest.mark.parametrize("mute", [True, False], ids=["mute", "deaf"])
+@pytest.mark.parametrize("mute", [pytest.param(True, id="mute"), pytest.param(False, id="deaf", marks=pytest.mark.long)])
 def test_f7_a_leader_that_is_heard_or_hears_only(cluster, network, rounds, request, mute):
     """One direction is cut, to nodes and clients alike."""
     stand, dice = Stand(cluster), chance(request)
@@ -93,6 +93,7 @@ def test_f7_a_leader_that_is_heard_or_hears_only(cluster, network, rounds, reque
     stand.judge()
 
 
+@pytest.mark.long
 def test_f7_two_that_see_each_other_only_through_the_third(cluster, network, rounds):
     """A - B - C: partitions go on with what the controller can see; whatever it decides, nothing is lost."""
     stand = Stand(cluster)
@@ -126,6 +127,7 @@ def test_f7_the_active_controller_is_cut_off(cluster, network, rounds):
     stand.judge()
 
 
+@pytest.mark.long
 def test_f8_a_client_that_does_not_reach_a_leader(cluster, network, rounds, request):
     """Servers see each other, so nothing moves: the client tries again until the way is open, and nothing is there twice."""
     stand, dice = Stand(cluster), chance(request)

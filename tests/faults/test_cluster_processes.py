@@ -14,8 +14,6 @@ from harness.group_member import Confluent
 from harness.ledger import read_all
 from harness.stand import SESSION_S, SLACK_S, Stand, chance
 
-pytestmark = pytest.mark.timeout(3600)
-
 FAKETIME = next(iter(glob.glob("/usr/lib/*/faketime/libfaketime.so.1")), ctypes.util.find_library("faketime"))
 CREATE_MAX_S = 5
 
@@ -97,6 +95,7 @@ def test_f5_a_leader_sleeps_longer_than_its_session(cluster, rounds, request):
     stand.judge()
 
 
+@pytest.mark.long
 def test_f5_the_active_controller_sleeps(cluster, rounds):
     stand = Stand(cluster)
     for _ in rounds:
@@ -110,6 +109,7 @@ def test_f5_the_active_controller_sleeps(cluster, rounds):
     stand.judge()
 
 
+@pytest.mark.long
 def test_f6_the_coordinator_of_a_group_sleeps(cluster, tmp_path, own, rounds):
     """The group goes on elsewhere; nobody misses a record, and no partition has two readers in one generation."""
     stand = Stand(cluster)
@@ -140,6 +140,7 @@ def test_f6_the_coordinator_of_a_group_sleeps(cluster, tmp_path, own, rounds):
     assert not found, found
 
 
+@pytest.mark.long
 def test_f17_a_clock_jumps(tmp_path, own, rounds):
     """By an hour, there and back, on one node: no leader changes, since time that counts is measured by a clock that does not jump."""
     if not FAKETIME:

@@ -1,22 +1,28 @@
 //! `cargo xtask faults`: power cuts, kills, pauses, cut networks and broken disks against real processes, one node and three, with checkers
 //! that know what was acknowledged. docs/reliability.md says what is done and what was found.
 
-use crate::test::{pytest, release_binary};
+use crate::test::{pytest, pytest_on, release_binary};
 use anyhow::Result;
 use std::path::Path;
 
 /// Power cuts of one node in each of its tests; faults of each kind in a cluster; leaders that are killed.
 const CYCLES: &str = "30";
 const CYCLES_LONG: &str = "300";
-const ROUNDS: &str = "1";
 const ROUNDS_LONG: &str = "10";
 const KILLS_LONG: &str = "200";
+/// What `cargo xtask test` leaves out of its run on three nodes.
+const CLIENTS_ON_THREE_NODES: &[&str] = &[
+    "tests/clients/test_java_tools.py",
+    "tests/clients/groups/test_java_groups.py",
+    "tests/clients/groups/test_storm.py",
+];
 
 /// On the binary that users run.
 pub(crate) fn run(long: bool) -> Result<()> {
     let binary = release_binary()?;
     power_cut(&binary, long)?;
-    clusters(&binary, long)?;
+    clusters(&binary, if long { &["--rounds", ROUNDS_LONG] } else { &[] })?;
+    pytest_on(3, &binary, CLIENTS_ON_THREE_NODES)?;
     if long {
         pytest(&binary, &["tests/cluster/test_leader_kills.py", "-s", "--kills", KILLS_LONG])?;
     }
@@ -28,11 +34,12 @@ pub(crate) fn power_cut(binary: &Path, long: bool) -> Result<()> {
     pytest(binary, &["tests/faults/test_power_cut.py", "--cycles", cycles])
 }
 
-/// What goes wrong is shown with the figures of each test (`-s`): docs/reliability.md is made from them.
-pub(crate) fn clusters(binary: &Path, long: bool) -> Result<()> {
-    let rounds = if long { ROUNDS_LONG } else { ROUNDS };
+/// `options` are pytest's: how many `--rounds`, which tests. The figures of each test are shown (`-s`): docs/reliability.md is made from
+/// them.
+pub(crate) fn clusters(binary: &Path, options: &[&str]) -> Result<()> {
     let suites = ["processes", "network", "disks"].map(|name| format!("tests/faults/test_cluster_{name}.py"));
     let mut arguments: Vec<&str> = suites.iter().map(String::as_str).collect();
-    arguments.extend(["-s", "-v", "--rounds", rounds]);
+    arguments.extend(["-s", "-v"]);
+    arguments.extend(options);
     pytest(binary, &arguments)
 }

@@ -17,14 +17,17 @@ const FUZZ_SECONDS: u32 = 12;
 /// Of each world: a minute or two.
 const SIMULATED_SEEDS: &str = "20000";
 
-/// The client suites that mean something on several nodes; the others look at the files of one, or start servers of their own.
+/// The client suites that mean something on several nodes; the others look at the files of one, or start servers of their own. Apache's
+/// tools, which take long to start, and the storm are left to `cargo xtask faults`.
 const ON_THREE_NODES: &[&str] = &[
     "tests/clients/test_confluent.py",
     "tests/clients/test_kafka_python.py",
     "tests/clients/test_kcat.py",
-    "tests/clients/test_java_tools.py",
-    "tests/clients/groups",
-    "--deselect=tests/clients/groups/test_kafka_python_published.py",
+    "tests/clients/groups/test_aiokafka_groups.py",
+    "tests/clients/groups/test_confluent_groups.py",
+    "tests/clients/groups/test_kafka_python_groups.py",
+    "tests/clients/groups/test_kafkajs_groups.py",
+    "tests/clients/groups/test_kcat_groups.py",
 ];
 /// Much longer than the tests of one kind take, and short enough that CI still shows what hangs.
 const TESTS_TIME_MAX: Duration = Duration::from_secs(35 * 60);
@@ -152,7 +155,7 @@ fn clusters() -> Result<()> {
 }
 
 fn cluster_faults() -> Result<()> {
-    faults::clusters(&ci_binary()?, false)
+    faults::clusters(&ci_binary()?, &["-m", "not long"])
 }
 
 fn power_cut() -> Result<()> {
@@ -188,7 +191,7 @@ pub(crate) fn pytest(binary: &Path, arguments: &[&str]) -> Result<()> {
 }
 
 /// The same, where a test that asks for a server gets so many nodes as one.
-fn pytest_on(nodes: u32, binary: &Path, arguments: &[&str]) -> Result<()> {
+pub(crate) fn pytest_on(nodes: u32, binary: &Path, arguments: &[&str]) -> Result<()> {
     let python = setup::python();
     let mut pytest = command(
         &python.to_string_lossy(),
