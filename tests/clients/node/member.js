@@ -22,7 +22,7 @@ const logCreator = () => ({ log, level }) => {
 }
 
 const kafka = new Kafka({
-  brokers: [values.bootstrap],
+  brokers: values.bootstrap.split(','),
   logLevel: logLevel.DEBUG,
   logCreator,
   retry: { initialRetryTime: 100, maxRetryTime: 500, retries: 100 },
