@@ -176,6 +176,9 @@ pub(crate) const REPLICA_FETCH_PAUSE: Duration = Duration::from_millis(50);
 /// A follower that could not append what it was sent asks for it again after this time.
 pub(crate) const REPLICA_FAILURE_PAUSE: Duration = Duration::from_secs(1);
 
+/// A broker that found no room on a disk takes no part for so long, after which it sees whether there is some.
+pub(crate) const DISK_FULL_PAUSE: Duration = Duration::from_secs(5);
+
 /// When a partition is to be followed from now on, others that may come with it are waited for this long.
 pub(crate) const REPLICA_GATHER_PAUSE: Duration = Duration::from_millis(5);
 

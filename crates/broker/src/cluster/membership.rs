@@ -85,22 +85,24 @@ fn is_only_broker(broker: &BrokerState, image: &ClusterImage) -> bool {
     image.brokers().iter().all(|other| other.id == broker.services.me)
 }
 
-/// Whether others should lead instead: until the process is restarted, a directory whose disk has failed takes no records. A broker that
-/// has nobody beside it serves what can be read.
-fn steps_aside(broker: &BrokerState) -> bool {
-    let has_failed = broker.replicas.directories().iter().any(|directory| directory.is_offline());
-    let me = broker.services.me;
-    has_failed
-        && broker
-            .quorum
-            .image()
-            .brokers()
-            .iter()
-            .any(|other| other.id != me && other.is_active())
+/// Why others should lead instead: a directory whose disk has failed takes no records until the process is restarted, one that is full none until
+/// there is room. A broker that has nobody beside it serves what can be read.
+fn steps_aside(broker: &BrokerState) -> Option<&'static str> {
+    let directories = broker.replicas.directories();
+    let why = if directories.iter().any(|directory| directory.is_offline()) {
+        "a log directory has failed; it takes no records until the broker is restarted"
+    } else if directories.iter().any(|directory| directory.is_full()) {
+        "a log directory is full"
+    } else {
+        return None;
+    };
+    let (me, image) = (broker.services.me, broker.quorum.image());
+    let has_others = image.brokers().iter().any(|other| other.id != me && other.is_active());
+    has_others.then_some(why)
 }
 
 fn wants_fence(broker: &BrokerState) -> bool {
-    !broker.membership.is_ready.load(Ordering::Acquire) || steps_aside(broker)
+    !broker.membership.is_ready.load(Ordering::Acquire) || steps_aside(broker).is_some()
 }
 
 /// Registers this broker, however long it takes until there is a controller. It is fenced until [`unfence`]. `ended_epoch` is the one
@@ -172,7 +174,7 @@ pub(crate) async fn run(broker: Arc<BrokerState>, stop: CancellationToken) {
 
 async fn beat(broker: &Arc<BrokerState>) {
     let mut leader = broker.quorum.watch_leader();
-    let mut said = false;
+    let mut said = None;
     loop {
         if is_alone(broker) {
             let mut versions = broker.quorum.watch();
@@ -182,13 +184,14 @@ async fn beat(broker: &Arc<BrokerState>) {
         }
         // The same process under the same epoch, which now says where it is.
         let is_known = broker.membership.is_reachable.load(Ordering::Acquire);
-        let is_aside = steps_aside(broker);
-        if is_aside && !said {
-            tracing::error!(
-                "a log directory has failed: until it is restarted this broker is fenced, and leads nothing that others can lead"
-            );
+        let aside = steps_aside(broker);
+        if aside != said {
+            match aside {
+                Some(why) => tracing::error!("this broker is fenced, and leads nothing that others can lead: {why}"),
+                None => tracing::info!("there may be room again in the log directories: this broker takes part again"),
+            }
         }
-        said = is_aside;
+        said = aside;
         match heartbeat(broker, false).await {
             Ok(response) if response.error_code == ErrorCode::StaleBrokerEpoch.code() || !is_known => renew(broker).await,
             Ok(_) => {}
@@ -218,7 +221,7 @@ pub(crate) async fn unfence(broker: &Arc<BrokerState>) -> Result<(), Registratio
                 Ok(response) if response.error_code == 0 && !response.is_fenced => return Ok(()),
                 Err(refusal) if !is_passing(refusal.code) => return Err(refusal),
                 // It goes on without leading anything.
-                _ if steps_aside(broker) => return Ok(()),
+                _ if steps_aside(broker).is_some() => return Ok(()),
                 _ => tokio::time::sleep(limits::MEMBERSHIP_POLL).await,
             }
         }
@@ -228,7 +231,7 @@ pub(crate) async fn unfence(broker: &Arc<BrokerState>) -> Result<(), Registratio
     let me = broker.services.me;
     let is_unfenced = |image: &ClusterImage| image.broker(me).is_some_and(|registered| !registered.fenced);
     if let Ok(version) = versions
-        .wait_for(|version| is_unfenced(&version.image) || steps_aside(broker))
+        .wait_for(|version| is_unfenced(&version.image) || steps_aside(broker).is_some())
         .await
         .map(|version| version.clone())
     {

@@ -465,9 +465,11 @@ impl Cell {
 
     fn on_append_error(&self, replica: &mut Replica, error: &AppendError) -> Vec<Effect> {
         if let AppendError::Storage(reason) = error {
-            tracing::error!(topic = %self.topic, partition = self.partition.0, "{reason}");
             if error.is_disk_failure() {
+                tracing::error!(topic = %self.topic, partition = self.partition.0, "{reason}");
                 self.directory.fail(reason);
+            } else {
+                self.directory.note_full(reason);
             }
         }
         if !error.is_disk_failure() {

@@ -25,6 +25,8 @@ pub(crate) struct LogDirectory {
     checkpoint_wrong: AtomicBool,
     /// Held while the checkpoints are written: housekeeping and clients may ask for it at the same time.
     writing_checkpoints: Mutex<()>,
+    /// When the last write found no room.
+    was_full: Mutex<Option<Instant>>,
 }
 
 struct CommitterHandle(Committer);
@@ -54,6 +56,7 @@ impl LogDirectory {
             checkpoint_soon: AtomicBool::new(false),
             checkpoint_wrong: AtomicBool::new(false),
             writing_checkpoints: Mutex::default(),
+            was_full: Mutex::default(),
         };
         (Arc::new(directory), found)
     }
@@ -83,6 +86,19 @@ impl LogDirectory {
         if !self.offline.swap(true, Ordering::AcqRel) {
             tracing::error!(dir = %self.path().display(), "log directory is offline from now on: {reason}");
         }
+    }
+
+    /// A write has found no room. Says so in the log, but not again and again.
+    pub(crate) fn note_full(&self, reason: &dyn std::error::Error) {
+        if !self.is_full() {
+            tracing::error!(dir = %self.path().display(), "no room is left in the log directory: {reason}");
+        }
+        *self.was_full.lock() = Some(Instant::now());
+    }
+
+    /// No room was found a moment ago. Whoever is no leader any more does not write, so the moment is what tells it to try again.
+    pub(crate) fn is_full(&self) -> bool {
+        self.was_full.lock().is_some_and(|last| last.elapsed() < limits::DISK_FULL_PAUSE)
     }
 
     pub(crate) fn partitions(&self) -> usize {

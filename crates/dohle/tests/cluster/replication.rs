@@ -188,6 +188,29 @@ async fn a_leader_whose_disk_fails_makes_room_for_another() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_whose_disk_is_full_makes_room_for_another_until_it_has_room_itself() {
+    let mut nodes = Nodes::of(&ALL);
+    let disks = ALL.map(|id| nodes.give_disk(id));
+    nodes.start(&ALL).await;
+    until(ALL.to_vec(), async || nodes.brokers(1).await).await;
+    let log = Log::create(&nodes, 1, "t", 3, &[("min.insync.replicas", "2")]).await;
+    until(ALL.to_vec(), async || log.isr(&nodes, 1).await).await;
+    let leader = log.leader(&nodes, 1).await;
+    let full = &disks[leader as usize - 1];
+    full.fail(Operation::Write, "t-0", ErrorKind::StorageFull, u64::MAX);
+    let refused = log.produce(&nodes, leader, -1, "no room").await;
+    assert_eq!(ErrorCode::from_code(refused.error_code), ErrorCode::KafkaStorageError);
+    let others = rest(leader);
+    until(others.to_vec(), async || log.isr(&nodes, others[0]).await).await;
+    let next = log.leader(&nodes, others[0]).await;
+    assert!(others.contains(&next), "{next}");
+    assert_eq!(log.produce_until_led(&nodes, next, "room").await.error_code, NONE);
+    full.clear_faults();
+    until(ALL.to_vec(), async || log.isr(&nodes, next).await).await;
+    assert_eq!(log.read(&nodes, next).await, ["room"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_partition_moves_to_other_brokers_with_its_records() {
     let nodes = started().await;
     let log = Log::create(&nodes, 1, "moves", 1, &[]).await;

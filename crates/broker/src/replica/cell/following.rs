@@ -203,6 +203,8 @@ impl Cell {
         if error.is_disk_failure() {
             self.directory.fail(error);
             replica.write_failure = Some(ErrorCode::KafkaStorageError);
+        } else if let AppendError::Storage(reason) = error {
+            self.directory.note_full(reason);
         }
     }
 }
