@@ -46,7 +46,6 @@ def test_f10_one_disk_is_slow(tmp_path, own, rounds):
     stand.judge()
 
 
-@pytest.mark.long
 def test_f11_one_disk_is_full(tmp_path, own, rounds):
     """What it cannot keep, others keep; with room again it catches up, at the latest after a restart."""
     cluster, disks = with_disks(tmp_path, own, numbers=[2], size=SMALL_DISK_BYTES)
