@@ -30,7 +30,7 @@ const ON_THREE_NODES: &[&str] = &[
     "tests/clients/groups/test_kcat_groups.py",
 ];
 /// Much longer than the tests of one kind take, and short enough that CI still shows what hangs.
-const TESTS_TIME_MAX: Duration = Duration::from_secs(35 * 60);
+pub(crate) const TESTS_TIME_MAX: Duration = Duration::from_secs(35 * 60);
 
 /// Name, and what it runs.
 type Part = (&'static str, fn() -> Result<()>);
@@ -151,11 +151,11 @@ fn clients() -> Result<()> {
 fn clusters() -> Result<()> {
     let binary = ci_binary()?;
     pytest(&binary, &["tests/cluster"])?;
-    pytest_on(3, &binary, ON_THREE_NODES)
+    pytest_on(3, TESTS_TIME_MAX, &binary, ON_THREE_NODES)
 }
 
 fn cluster_faults() -> Result<()> {
-    faults::clusters(&ci_binary()?, &["-m", "not long"])
+    faults::clusters(&ci_binary()?, TESTS_TIME_MAX, &["-m", "not long"])
 }
 
 fn power_cut() -> Result<()> {
@@ -187,11 +187,11 @@ pub(crate) fn release_binary() -> Result<PathBuf> {
 
 /// Runs pytest against `binary` in the environment of the Python clients.
 pub(crate) fn pytest(binary: &Path, arguments: &[&str]) -> Result<()> {
-    pytest_on(1, binary, arguments)
+    pytest_on(1, TESTS_TIME_MAX, binary, arguments)
 }
 
-/// The same, where a test that asks for a server gets so many nodes as one.
-pub(crate) fn pytest_on(nodes: u32, binary: &Path, arguments: &[&str]) -> Result<()> {
+/// The same, where a test that asks for a server gets so many nodes as one, and all have so much time.
+pub(crate) fn pytest_on(nodes: u32, time_max: Duration, binary: &Path, arguments: &[&str]) -> Result<()> {
     let python = setup::python();
     let mut pytest = command(
         &python.to_string_lossy(),
@@ -199,5 +199,5 @@ pub(crate) fn pytest_on(nodes: u32, binary: &Path, arguments: &[&str]) -> Result
     );
     pytest.args(arguments);
     pytest.env("DOHLE_BINARY", binary).env("DOHLE_NODES", nodes.to_string());
-    run_within(TESTS_TIME_MAX, pytest)
+    run_within(time_max, pytest)
 }
