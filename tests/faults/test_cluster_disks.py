@@ -46,8 +46,9 @@ def test_f10_one_disk_is_slow(tmp_path, own, rounds):
     stand.judge()
 
 
+@pytest.mark.long
 def test_f11_one_disk_is_full(tmp_path, own, rounds):
-    """What it cannot keep, others keep; with room again it catches up, at the latest after a restart."""
+    """What it cannot keep, others keep; started again with room, it catches up."""
     cluster, disks = with_disks(tmp_path, own, numbers=[2], size=SMALL_DISK_BYTES)
     stand = Stand(cluster)
     for _ in rounds:
@@ -55,10 +56,9 @@ def test_f11_one_disk_is_full(tmp_path, own, rounds):
         time.sleep(5)
         stand.flow(timeout_s=90)
         filler.unlink()
-        time.sleep(2)
-        if len(cluster.partitions("t", [1])[0].isr) < 3:
-            cluster.members[2].kill()
-            cluster.members[2].start()
+        # Its metadata log may have found no room either, and then it takes part again only after a restart.
+        cluster.members[2].kill()
+        cluster.members[2].start()
         cluster.wait_in_sync("t", 60)
         stand.flow()
     stand.judge()
