@@ -15,6 +15,8 @@ from kafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAs
 from harness.load import Load
 
 TIMEOUT_S = 30
+# kafka-python 3.0.12 forgets the assignment of a join that ends between two polls: most joins take less than one.
+POLL_MS = 1000
 
 
 @pytest.fixture
@@ -48,7 +50,7 @@ def poll_until(reached, *consumers):
 
     def poll(consumer):
         while not ended.is_set():
-            values.extend(record.value for records in consumer.poll(timeout_ms=200).values() for record in records)
+            values.extend(record.value for records in consumer.poll(timeout_ms=POLL_MS).values() for record in records)
 
     with ThreadPoolExecutor(len(consumers)) as threads:
         polling = [threads.submit(poll, consumer) for consumer in consumers]
@@ -68,8 +70,7 @@ def test_members_share_and_take_over(join, assignor):
     first = join(partition_assignment_strategy=[assignor])
     poll_until(lambda _: held(first) == {0, 1, 2, 3}, first)
     second = join(partition_assignment_strategy=[assignor])
-    # A leader whose metadata came late has its group join once more. kafka-python 3.0.12 forgets the assignment of a join that ends while
-    # nobody polls, so that has to be over.
+    # A leader whose metadata came late has its group join once more, which has to be over.
     settled = time.monotonic() + 1.5
 
     def are_shared(_):

@@ -4,6 +4,9 @@ from kafka import ConsumerRebalanceListener, KafkaConsumer
 from kafka.errors import CommitFailedError, RebalanceInProgressError, RetriableError
 from member import Member
 
+# kafka-python 3.0.12 forgets the assignment of a join that ends between two polls, and then does not heartbeat either: a poll outlasts joins.
+POLL_MS = 5000
+
 member = Member()
 arguments = member.arguments
 
@@ -30,7 +33,7 @@ consumer.subscribe([arguments.topic], listener=Listener())
 while member.running:
     # A commit fails if the member was thrown out of the group, and all if the broker is away: the records will be read again.
     try:
-        polled = consumer.poll(timeout_ms=200)
+        polled = consumer.poll(timeout_ms=POLL_MS)
         for records in polled.values():
             member.records((record.partition, record.offset, record.value) for record in records)
         if polled:
