@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import socket
 import time
 
 import pytest
@@ -85,6 +86,8 @@ def test_a_node_that_waits_for_a_majority_says_so(tmp_path, own):
     cluster = own(DohleCluster(tmp_path))
     cluster.members[1].start(wait=False)
     cluster.wait("it says what it waits for", lambda: "majority" in cluster.members[1].log(), timeout_s=15)
+    with socket.create_connection((cluster.members[1].host, cluster.members[1].port), timeout=10) as client:
+        assert client.recv(1) == b"", "whoever asks a node that does not know yet can ask another at once"
     for number in (2, 3):
         cluster.members[number].start(wait=False)
     for member in cluster.members.values():

@@ -87,8 +87,12 @@ class Member:
         return self.process.wait(STOP_TIMEOUT_S)
 
     def pause(self):
+        """Returns when all of its threads have stopped."""
         self.process.send_signal(signal.SIGSTOP)
         self.is_paused = True
+        threads = pathlib.Path(f"/proc/{self.pid}/task")
+        while any((thread / "stat").read_text().rpartition(")")[2].split()[0] != "T" for thread in threads.iterdir()):
+            time.sleep(POLL_S)
 
     def go_on(self):
         self.process.send_signal(signal.SIGCONT)

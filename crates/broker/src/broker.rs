@@ -114,7 +114,7 @@ impl Broker {
         let quorum = start_quorum(&config, voting, cluster_id, &peers, &disk).await?;
         let mut node = Broker::assemble(config, quorum, peers, &clients);
         node.serve(controllers);
-        node.join(directories, &disk).await?;
+        node.join(directories, &disk, &clients).await?;
         let state = Arc::clone(&node.state);
         node.background.spawn(|stop| housekeeping::run(Arc::clone(&state), stop));
         node.background.spawn(|stop| cleaner::run(Arc::clone(&state), stop));
@@ -136,7 +136,7 @@ impl Broker {
     }
 
     /// Becomes a member of the cluster, and acts on its metadata. Returns when a broker leads what it may.
-    async fn join(&self, directories: Directories, disk: &Arc<dyn Disk>) -> Result<(), StartError> {
+    async fn join(&self, directories: Directories, disk: &Arc<dyn Disk>, clients: &[BoundListener]) -> Result<(), StartError> {
         let state = &self.state;
         let cluster_id = voters::waiting(state, state.quorum.cluster_id()).await?;
         let directories = match directories {
@@ -164,6 +164,8 @@ impl Broker {
         if state.config.roles.controller {
             self.background.spawn(|stop| active_controller::run(Arc::clone(state), stop));
         }
+        // Those who are told that this broker is there are not turned away.
+        clients.iter().for_each(BoundListener::let_wait);
         if is_broker {
             self.background.spawn(|stop| fetcher::run(Arc::clone(state), stop));
             self.background.spawn(|stop| isr_proposals::run(Arc::clone(state), stop));

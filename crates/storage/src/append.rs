@@ -155,7 +155,9 @@ impl PartitionLog {
         match admission? {
             Admission::Append => {
                 let written = self.write(&[(batch, marker)], &info.bytes, now_ms);
-                self.note_room(producer, &written);
+                if written.is_err() || !self.without_room.is_empty() {
+                    self.note_room(producer, &written);
+                }
                 Ok(AppendInfo { rolled: written?, ..info })
             }
             Admission::Duplicate(known) => Ok(AppendInfo {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use crate::cluster::active_controller;
@@ -27,11 +27,13 @@ pub struct ListenError {
     pub source: io::Error,
 }
 
-/// A listener with the sockets of all its addresses.
+/// A listener with the sockets of all its addresses. Until [`BoundListener::let_wait`] whoever connects is turned away: it can ask another node
+/// at once, where it would wait for an answer of this one.
 #[derive(Debug)]
 pub(crate) struct BoundListener {
     pub(crate) listener: Arc<Listener>,
-    sockets: Vec<TcpListener>,
+    sockets: Vec<Arc<TcpListener>>,
+    turning_away: DropGuard,
 }
 
 impl BoundListener {
@@ -42,22 +44,28 @@ impl BoundListener {
             address: listener.bind.to_string(),
             source,
         };
-        let mut sockets: Vec<TcpListener> = Vec::new();
+        let mut sockets: Vec<Arc<TcpListener>> = Vec::new();
         for mut address in listener.bind.socket_addresses().map_err(failed)? {
             if let (0, Some(first)) = (address.port(), sockets.first()) {
                 address.set_port(first.local_addr().map_err(failed)?.port());
             }
             match bind(address) {
-                Ok(socket) => sockets.push(socket),
+                Ok(socket) => sockets.push(Arc::new(socket)),
                 Err(error) if !sockets.is_empty() && is_missing_address(&error) => {
                     tracing::debug!(%address, "this machine has no such address");
                 }
                 Err(error) => return Err(failed(error)),
             }
         }
+        let turning_away = CancellationToken::new();
+        for socket in &sockets {
+            let (socket, end) = (Arc::clone(socket), turning_away.clone());
+            tokio::spawn(async move { end.run_until_cancelled(turn_away(&socket)).await });
+        }
         Ok(BoundListener {
             listener: Arc::new(listener.clone()),
             sockets,
+            turning_away: turning_away.drop_guard(),
         })
     }
 
@@ -81,8 +89,14 @@ impl BoundListener {
         self.sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect()
     }
 
+    /// From now on whoever connects waits until it is served.
+    pub(crate) fn let_wait(&self) {
+        self.turning_away.token().cancel();
+    }
+
     /// Accepts until `stop`. `connections` tells when the last connection has ended.
     pub(crate) fn serve(self, broker: &Arc<BrokerState>, stop: &CancellationToken, connections: &TaskTracker) {
+        self.let_wait();
         for socket in self.sockets {
             let acceptor = Acceptor {
                 listener: Arc::clone(&self.listener),
@@ -91,7 +105,7 @@ impl BoundListener {
                 connections: connections.clone(),
             };
             let until = stop.clone();
-            tokio::spawn(async move { until.run_until_cancelled(acceptor.run(socket)).await });
+            tokio::spawn(async move { until.run_until_cancelled(acceptor.run(&socket)).await });
         }
     }
 }
@@ -109,6 +123,14 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
+async fn turn_away(socket: &TcpListener) {
+    loop {
+        if socket.accept().await.is_err() {
+            tokio::time::sleep(limits::ACCEPT_ERROR_PAUSE).await;
+        }
+    }
+}
+
 fn is_missing_address(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error())
 }
@@ -121,7 +143,7 @@ struct Acceptor {
 }
 
 impl Acceptor {
-    async fn run(self, socket: TcpListener) {
+    async fn run(self, socket: &TcpListener) {
         loop {
             match socket.accept().await {
                 Ok((stream, peer_addr)) => self.accept(stream, peer_addr),
