@@ -91,7 +91,7 @@ fn steps_aside(broker: &BrokerState) -> Option<&'static str> {
     let directories = broker.replicas.directories();
     let why = if directories.iter().any(|directory| directory.is_offline()) {
         "a log directory has failed; it takes no records until the broker is restarted"
-    } else if directories.iter().any(|directory| directory.is_full()) {
+    } else if directories.iter().any(|directory| directory.is_full_for_replicated()) {
         "a log directory is full"
     } else {
         return None;
@@ -188,7 +188,7 @@ async fn beat(broker: &Arc<BrokerState>) {
         if aside != said {
             match aside {
                 Some(why) => tracing::error!("this broker is fenced, and leads nothing that others can lead: {why}"),
-                None => tracing::info!("there may be room again in the log directories: this broker takes part again"),
+                None => tracing::info!("this broker takes part again: there may be room by now, or no other broker is there"),
             }
         }
         said = aside;

@@ -469,7 +469,7 @@ impl Cell {
                 tracing::error!(topic = %self.topic, partition = self.partition.0, "{reason}");
                 self.directory.fail(reason);
             } else {
-                self.directory.note_full(reason);
+                self.directory.note_full(reason, replica.replicas > 1);
             }
         }
         if !error.is_disk_failure() {

@@ -25,8 +25,19 @@ pub(crate) struct LogDirectory {
     checkpoint_wrong: AtomicBool,
     /// Held while the checkpoints are written: housekeeping and clients may ask for it at the same time.
     writing_checkpoints: Mutex<()>,
-    /// When the last write found no room.
-    was_full: Mutex<Option<Instant>>,
+    no_room: Mutex<NoRoom>,
+}
+
+/// When a write last found none.
+#[derive(Debug, Default)]
+struct NoRoom {
+    for_any: Option<Instant>,
+    /// For a partition that other brokers have too.
+    for_replicated: Option<Instant>,
+}
+
+fn was_just_now(last: Option<Instant>) -> bool {
+    last.is_some_and(|last| last.elapsed() < limits::DISK_FULL_PAUSE)
 }
 
 struct CommitterHandle(Committer);
@@ -56,7 +67,7 @@ impl LogDirectory {
             checkpoint_soon: AtomicBool::new(false),
             checkpoint_wrong: AtomicBool::new(false),
             writing_checkpoints: Mutex::default(),
-            was_full: Mutex::default(),
+            no_room: Mutex::default(),
         };
         (Arc::new(directory), found)
     }
@@ -89,16 +100,21 @@ impl LogDirectory {
     }
 
     /// A write has found no room. Says so in the log, but not again and again.
-    pub(crate) fn note_full(&self, reason: &dyn std::error::Error) {
-        if !self.is_full() {
+    pub(crate) fn note_full(&self, reason: &dyn std::error::Error, is_replicated: bool) {
+        let mut no_room = self.no_room.lock();
+        if !was_just_now(no_room.for_any) {
             tracing::error!(dir = %self.path().display(), "no room is left in the log directory: {reason}");
         }
-        *self.was_full.lock() = Some(Instant::now());
+        no_room.for_any = Some(Instant::now());
+        if is_replicated {
+            no_room.for_replicated = no_room.for_any;
+        }
     }
 
-    /// No room was found a moment ago. Whoever is no leader any more does not write, so the moment is what tells it to try again.
-    pub(crate) fn is_full(&self) -> bool {
-        self.was_full.lock().is_some_and(|last| last.elapsed() < limits::DISK_FULL_PAUSE)
+    /// A moment ago there was no room for records that others could take. Whoever is no leader any more does not write, so the moment is what
+    /// tells it to try again. What only this broker has is better read here than led by nobody.
+    pub(crate) fn is_full_for_replicated(&self) -> bool {
+        was_just_now(self.no_room.lock().for_replicated)
     }
 
     pub(crate) fn partitions(&self) -> usize {

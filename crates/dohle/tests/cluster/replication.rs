@@ -1,6 +1,7 @@
 //! Partitions on several nodes: what is acknowledged, what is left when nodes are gone, and what comes back.
 
 use std::io::ErrorKind;
+use std::time::Duration;
 
 use dohle_protocol::ErrorCode;
 use dohle_protocol::messages::alter_partition_reassignments::{
@@ -213,6 +214,26 @@ async fn a_leader_whose_disk_is_full_makes_room_for_another_until_it_has_room_it
     full.clear_faults();
     until(ALL.to_vec(), async || log.isr(&nodes, next).await).await;
     assert_eq!(log.read(&nodes, next).await, ["room"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_only_a_broker_with_a_full_disk_has_is_still_read_there() {
+    let mut nodes = Nodes::of(&ALL);
+    let disks = ALL.map(|id| nodes.give_disk(id));
+    nodes.start(&ALL).await;
+    until(ALL.to_vec(), async || nodes.brokers(1).await).await;
+    let log = Log::create(&nodes, 1, "t", 1, &[]).await;
+    let leader = log.leader(&nodes, 1).await;
+    assert_eq!(log.produce(&nodes, leader, -1, "kept").await.error_code, NONE);
+    disks[leader as usize - 1].fail(Operation::Write, "t-0", ErrorKind::StorageFull, u64::MAX);
+    // Long enough for several heartbeats.
+    for _ in 0..20 {
+        let refused = log.produce(&nodes, leader, -1, "no room").await;
+        assert_eq!(ErrorCode::from_code(refused.error_code), ErrorCode::KafkaStorageError);
+        assert_eq!(log.read(&nodes, leader).await, ["kept"]);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(log.leader(&nodes, rest(leader)[0]).await, leader);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -204,7 +204,7 @@ impl Cell {
             self.directory.fail(error);
             replica.write_failure = Some(ErrorCode::KafkaStorageError);
         } else if let AppendError::Storage(reason) = error {
-            self.directory.note_full(reason);
+            self.directory.note_full(reason, true);
         }
     }
 }
