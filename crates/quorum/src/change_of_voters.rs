@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use openraft::async_runtime::watch::WatchReceiver;
-use openraft::errors::{ClientWriteError, RaftError};
-use openraft::{AsyncRuntime, BasicNode, ChangeMembers, RaftMetrics};
+use openraft::errors::{ChangeMembershipError, ClientWriteError, RaftError};
+use openraft::raft::TransferLeaderRequest;
+use openraft::{AsyncRuntime, BasicNode, ChangeMembers, RaftMetrics, ServerState};
 
 use crate::limits;
 use crate::runtime::Runtime;
@@ -20,9 +21,9 @@ impl<R: Runtime> Voter<R> {
         if self.voters_if_leading()?.contains(&node_id) {
             return Err(VoterChangeError::AlreadyVoter(node_id));
         }
-        let learning = self.raft.add_learner(node_id, BasicNode::new(address), true);
-        match R::Async::timeout(limits::CATCH_UP_TIMEOUT, learning).await {
-            Ok(outcome) => drop(outcome.map_err(|error| self.change_error(error))?),
+        self.ensure_reachable()?;
+        match R::Async::timeout(limits::CATCH_UP_TIMEOUT, self.teach(node_id, address)).await {
+            Ok(outcome) => outcome?,
             Err(_) => {
                 // Not to be waited for: who cannot be reached is not asked.
                 let removed = ChangeMembers::RemoveNodes(BTreeSet::from([node_id]));
@@ -31,6 +32,32 @@ impl<R: Runtime> Voter<R> {
             }
         }
         self.change(ChangeMembers::AddVoterIds(BTreeSet::from([node_id]))).await
+    }
+
+    /// A node that was formed alone need not be.
+    fn ensure_reachable(&self) -> Result<(), VoterChangeError> {
+        let membership = self.raft.metrics().borrow_watched().membership_config.clone();
+        let me = self.identity.node_id;
+        match membership.membership().get_node(&me) {
+            Some(node) if node.addr.is_empty() => Err(VoterChangeError::Failed(format!(
+                "node {me} has no listener by which other controllers could reach it (controller.listener.names)"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns when the node has everything up to the entry that says that it is to learn. openraft would take a node for taught that lags by
+    /// less than 5,000 entries, hence one that has never answered, too; with the vote of such a node a quorum of one would have no majority.
+    async fn teach(&self, node_id: NodeId, address: String) -> Result<(), VoterChangeError> {
+        let adding = self.raft.add_learner(node_id, BasicNode::new(address), false).await;
+        let added = adding.map_err(|error| self.change_error(error))?.log_id;
+        let is_taught = |metrics: &RaftMetrics<TypeConfig<R>>| match &metrics.replication {
+            Some(replication) => replication.get(&node_id).copied().flatten() >= Some(added),
+            // Somebody else leads; the next step is told so.
+            None => true,
+        };
+        let taught = self.raft.wait(None).metrics(is_taught, "a new voter to catch up").await;
+        taught.map(drop).map_err(|error| VoterChangeError::Failed(error.to_string()))
     }
 
     pub(crate) async fn remove(&self, node_id: NodeId) -> Result<Option<String>, VoterChangeError> {
@@ -44,12 +71,12 @@ impl<R: Runtime> Voter<R> {
         }
         let warning = self.change(ChangeMembers::RemoveVoters(BTreeSet::from([node_id]))).await?;
         if node_id == self.identity.node_id {
-            // It leads for a moment longer, but must not change anything any more.
-            let is_done = |metrics: &RaftMetrics<TypeConfig<R>>| metrics.current_leader != Some(node_id);
+            // It leads for a moment longer, but must not change anything any more. Who leads then it is not told.
+            let is_done = |metrics: &RaftMetrics<TypeConfig<R>>| metrics.state != ServerState::Leader;
             let waiting = self
                 .raft
                 .wait(Some(limits::HANDOVER_TIMEOUT))
-                .metrics(is_done, "another leader")
+                .metrics(is_done, "to lead no more")
                 .await;
             if waiting.is_err() {
                 tracing::warn!("node {node_id} still leads, although it has no vote any more");
@@ -59,13 +86,16 @@ impl<R: Runtime> Voter<R> {
     }
 
     async fn change(&self, change: ChangeMembers<NodeId, BasicNode>) -> Result<Option<String>, VoterChangeError> {
-        let changing = self.raft.change_membership(change, false);
+        // It goes on when nobody waits any more: half-way, majorities of the voters before and of those after are needed.
+        let raft = self.raft.clone();
+        let changing = R::Async::spawn(async move { raft.change_membership(change, false).await });
         match R::Async::timeout(limits::MEMBERSHIP_TIMEOUT, changing).await {
-            Ok(outcome) => {
+            Ok(Ok(outcome)) => {
                 let response = outcome.map_err(|error| self.change_error(error))?;
                 let voters = response.membership.map_or(0, |membership| membership.voter_ids().count());
                 Ok(status::warning(voters))
             }
+            Ok(Err(panicked)) => Err(VoterChangeError::Failed(panicked.to_string())),
             Err(_) => Err(VoterChangeError::TimedOut),
         }
     }
@@ -106,6 +136,29 @@ impl<R: Runtime> Voter<R> {
         }
     }
 
+    /// Stands for election in place of a leader that has ended, without waiting for its lease: as if it had handed over.
+    pub(crate) async fn succeed(&self, gone: NodeId) {
+        let me = self.identity.node_id;
+        let voters: BTreeSet<NodeId> = self.raft.metrics().borrow_watched().membership_config.voter_ids().collect();
+        if !voters.contains(&me) {
+            return;
+        }
+        let before = voters.range(..me).filter(|id| **id != gone).count();
+        R::Async::sleep(limits::SUCCESSION_PAUSE * before as u32).await;
+        let vote = {
+            let metrics = self.raft.metrics();
+            let metrics = metrics.borrow_watched();
+            (metrics.current_leader == Some(gone)).then_some(metrics.vote)
+        };
+        let Some(vote) = vote else { return };
+        tracing::info!("node {gone}, the controller, has ended: this node stands for election");
+        match self.raft.handle_transfer_leader(TransferLeaderRequest::new(vote, me, None)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!("it does not after all: {error}"),
+            Err(error) => tracing::debug!("it does not after all: {error}"),
+        }
+    }
+
     fn voters_if_leading(&self) -> Result<BTreeSet<NodeId>, VoterChangeError> {
         let not_controller = |leader| VoterChangeError::NotController { leader };
         self.raft.as_leader().map_err(|other| not_controller(other.leader_id))?;
@@ -122,6 +175,9 @@ impl<R: Runtime> Voter<R> {
         match error {
             RaftError::APIError(ClientWriteError::ForwardToLeader(other)) => VoterChangeError::NotController { leader: other.leader_id },
             RaftError::APIError(ClientWriteError::LogEntryDiscarded(_)) => VoterChangeError::TimedOut,
+            RaftError::APIError(ClientWriteError::ChangeMembershipError(ChangeMembershipError::InProgress(_))) => {
+                VoterChangeError::UnderWay
+            }
             other => VoterChangeError::Failed(other.to_string()),
         }
     }

@@ -14,6 +14,7 @@ use openraft::impls::OneshotResponder;
 use openraft::{Raft, ReadPolicy};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::facts::apply_all;
 use crate::limits;
 use crate::runtime::Runtime;
 use crate::state_machine::{Observer, StateMachine};
@@ -130,8 +131,12 @@ impl<R: Runtime> ControllerLoop<R> {
                 answer(reply, Err(SubmitError::TooLarge(decided_bytes)));
                 continue;
             }
-            for record in &decision.records {
-                image.apply(record);
+            if !apply_all(&mut image, &decision.records) {
+                // As it was before this request.
+                image = ClusterImage::clone(&version.image);
+                records.iter().for_each(|record| image.apply(record));
+                answer(reply, Err(SubmitError::Defect));
+                continue;
             }
             bytes += decided_bytes;
             records.extend(decision.records);
@@ -173,10 +178,6 @@ impl<R: Runtime> ControllerLoop<R> {
                     .as_ref()
                     .map_or(SubmitError::Unknown, SubmitError::from));
             }
-        }
-        if self.observer.snapshot_is_due() {
-            // An error means that openraft has ended, which the next request is told.
-            let _ = self.raft.trigger().snapshot().await;
         }
         Ok(())
     }

@@ -24,7 +24,6 @@ pub const METADATA_TOPIC: &str = "__cluster_metadata";
 
 #[derive(Debug)]
 pub(crate) struct EntryLog {
-    disk: Arc<dyn Disk>,
     partition: PartitionLog,
     last: Option<LogId>,
 }
@@ -49,12 +48,19 @@ impl EntryLog {
 
     /// Opens the log and compares it with what was durable. A torn end that was never acknowledged is cut off; anything else is refused.
     pub(crate) fn open(disk: &Arc<dyn Disk>, dir: &Path, durable: &DurableState, now_ms: i64) -> Result<EntryLog, StartError> {
-        let unreadable = |reason: String| StartError::LogUnreadable {
-            dir: dir.to_owned(),
-            reason,
+        let unreadable = |source: io::Error| match source.kind() {
+            // Nothing is wrong with the log.
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StartError::Disk {
+                path: dir.to_owned(),
+                source,
+            },
+            _ => StartError::LogUnreadable {
+                dir: dir.to_owned(),
+                reason: source.to_string(),
+            },
         };
         let start = durable.purged.map_or(0, |purged| purged.index + 1);
-        let intact = log_check::intact(&**disk, dir, start).map_err(|error| unreadable(error.to_string()))?;
+        let intact = log_check::intact(&**disk, dir, start).map_err(unreadable)?;
         let durable_end = durable.log_end.max(intact.beyond_damage.unwrap_or(0));
         if intact.end < durable_end {
             return Err(StartError::LogTooShort {
@@ -74,16 +80,12 @@ impl EntryLog {
             log_start: Some(offset(start)),
         };
         let partition = PartitionLog::open(Arc::clone(disk), dir.to_owned(), identity, Arc::new(config()), state, now_ms)
-            .map_err(|error| unreadable(error.to_string()))?;
-        let mut log = EntryLog {
-            disk: Arc::clone(disk),
-            partition,
-            last: None,
-        };
-        log.purge(start, now_ms).map_err(|error| unreadable(error.to_string()))?;
-        log.last = log.entry_before_end().map_err(|error| unreadable(error.to_string()))?;
+            .map_err(|error| unreadable(error.source))?;
+        let mut log = EntryLog { partition, last: None };
+        log.purge(start, now_ms).map_err(unreadable)?;
+        log.last = log.entry_before_end().map_err(unreadable)?;
         // What recovery has kept of the unsynced end is now taken for durable, so it has to be.
-        log.partition.sync().map_err(|error| unreadable(error.to_string()))?;
+        log.partition.sync().map_err(|error| unreadable(error.source))?;
         let vote_term = durable.vote.map_or(0, |vote| vote.leader_id.term);
         match log.last {
             Some(last) if last.leader_id.term > vote_term => Err(StartError::VoteOlderThanLog {
@@ -137,14 +139,16 @@ impl EntryLog {
         self.partition.on_synced(target);
     }
 
-    /// Removes the entries from `end` on, durably.
+    pub(crate) fn dir(&self) -> &Path {
+        self.partition.dir()
+    }
+
+    /// Removes the entries from `end` on; they may come back in a power cut until the file system is synced.
     pub(crate) fn truncate_to(&mut self, end: u64) -> io::Result<()> {
         if end >= self.end() {
             return Ok(());
         }
         self.partition.truncate_to(offset(end)).map_err(io::Error::other)?;
-        // Rare enough to sync everything: the log itself takes a truncation for done when the next append is synced.
-        self.disk.sync_file_system(self.partition.dir())?;
         self.last = self.entry_before_end()?;
         Ok(())
     }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use dohle_metadata::delta::Delta;
 use dohle_metadata::image::ClusterImage;
+use dohle_metadata::record::MetadataRecord;
 use dohle_protocol::id::Offset;
 use openraft::EntryPayload;
 
@@ -61,10 +62,10 @@ impl Facts {
             return Ok(Applied::Fenced);
         }
         let mut image = ClusterImage::clone(&self.image);
-        // A record that contradicts the image is a defect of the controller. openraft would wait for ever for a state machine that
-        // panicked; told of an error, it ends, and says so to everybody who asks.
-        panic::catch_unwind(AssertUnwindSafe(|| proposal.records.iter().for_each(|record| image.apply(record))))
-            .map_err(|_| io::Error::other(format!("entry {at} contradicts the metadata before it")))?;
+        // openraft would wait for ever for a state machine that panicked; told of an error, it ends, and says so to everybody who asks.
+        if !apply_all(&mut image, &proposal.records) {
+            return Err(io::Error::other(format!("entry {at} contradicts the metadata before it")));
+        }
         let before = mem::replace(&mut self.image, Arc::new(image));
         self.publish(&before).await;
         Ok(Applied::Done)
@@ -91,6 +92,11 @@ impl Facts {
             })
             .await;
     }
+}
+
+/// False if a record contradicts the image, of which some are applied then: a defect of the controller, or bytes that are none of ours.
+pub(crate) fn apply_all(image: &mut ClusterImage, records: &[MetadataRecord]) -> bool {
+    panic::catch_unwind(AssertUnwindSafe(|| records.iter().for_each(|record| image.apply(record)))).is_ok()
 }
 
 fn offset_of(applied: Option<LogId>) -> Offset {

@@ -44,13 +44,20 @@ pub const READ_BYTES: usize = 64 << 10;
 /// A node that votes alone leads and has applied its log within this time, or does not start.
 pub const FIRST_LEAD_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Milliseconds between the heartbeats of a leader that has followers.
-pub const HEARTBEAT_INTERVAL_MS: u64 = 150;
+/// Milliseconds between the heartbeats of a leader that has followers. What three idle nodes cost hangs on this.
+pub const HEARTBEAT_INTERVAL_MS: u64 = 400;
 
 /// The upper bound is also a lease: for so many milliseconds after a heartbeat nobody is voted for. When it has passed, and then a random
-/// time between the bounds, a follower stands for election. A dead leader is followed by another within twice the upper bound.
-pub const ELECTION_TIMEOUT_MS_MIN: u64 = 350;
-pub const ELECTION_TIMEOUT_MS_MAX: u64 = 500;
+/// time between the bounds, a follower stands for election. A leader that is silent is followed by another within twice the upper bound; one
+/// whose process has ended, at once.
+pub const ELECTION_TIMEOUT_MS_MIN: u64 = 600;
+pub const ELECTION_TIMEOUT_MS_MAX: u64 = 800;
+
+/// For so long at least a leader was silent before another one was elected, unless it was known to have ended or has handed over.
+pub const LEADER_SILENCE: Duration = Duration::from_millis(ELECTION_TIMEOUT_MS_MAX + ELECTION_TIMEOUT_MS_MIN);
+
+/// When a leader's process has ended, each voter leaves those with lower ids this much time to succeed it.
+pub const SUCCESSION_PAUSE: Duration = Duration::from_millis(100);
 
 /// A message has not many more bytes of entries, but one entry at least.
 pub const MESSAGE_BYTES_ENOUGH: usize = 1 << 20;

@@ -14,8 +14,8 @@ const SUFFIX: &str = ".log";
 pub(crate) struct Intact {
     /// Index after the last entry that is there and whole with all before it.
     pub(crate) end: u64,
-    /// Index of an entry that is whole behind one that is damaged or missing. The next entry is written when the one before is durable, so
-    /// no crash leaves this behind: entries that were durable have been lost.
+    /// Index of an entry that is whole behind one that is damaged or missing. A crash leaves the beginning of what was not synced, as a rule:
+    /// most likely entries that were durable have been lost. Whoever cannot tell must not vote as if it had lost nothing.
     pub(crate) beyond_damage: Option<u64>,
 }
 

@@ -284,8 +284,16 @@ impl<R: Runtime> RaftLogStorage<TypeConfig<R>> for LogStore<R> {
         self.on_disk(move |shared, disk| {
             // The file first, or after a crash in between the log would seem to have lost entries.
             shared.change(disk, |durable| durable.log_end = durable.log_end.min(end))?;
-            let mut log = shared.log.lock();
-            log.entries.truncate_to(end).inspect_err(|error| log.fail(error))
+            let dir = {
+                let mut log = shared.log.lock();
+                log.entries.truncate_to(end).inspect_err(|error| log.fail(error))?;
+                log.entries.dir().to_owned()
+            };
+            // Rare enough to sync everything: the log itself takes a truncation for done when the next append is synced. It may take seconds,
+            // and whoever reads meanwhile must not wait for it.
+            disk.disk()
+                .sync_file_system(&dir)
+                .inspect_err(|error| shared.log.lock().fail(error))
         })
         .await
     }

@@ -25,6 +25,8 @@ use crate::type_config::{Entry, Leader, NodeId};
 #[derive(Debug)]
 pub(crate) struct Pulled {
     pub(crate) leader: watch::Sender<Option<Leader>>,
+    /// The metadata contradict themselves; nothing is pulled any more.
+    pub(crate) failure: watch::Sender<Option<String>>,
     pub(crate) state: Mutex<PulledState>,
 }
 
@@ -34,8 +36,6 @@ pub(crate) struct PulledState {
     /// Entries before this one are committed, as far as is known.
     pub(crate) committed_end: u64,
     pub(crate) voters: BTreeMap<NodeId, String>,
-    /// The metadata contradict themselves; nothing is pulled any more.
-    pub(crate) failure: Option<String>,
 }
 
 pub(crate) struct Puller<R> {
@@ -70,7 +70,7 @@ impl<R: Runtime> Puller<R> {
                 Ok(reply) => {
                     if let Err(error) = self.take(reply, &address).await {
                         tracing::error!("the metadata from node {target} cannot be applied: {error}");
-                        self.pulled.state.lock().failure = Some(error.to_string());
+                        self.pulled.failure.send_replace(Some(error.to_string()));
                         return;
                     }
                 }
@@ -117,7 +117,7 @@ impl<R: Runtime> Puller<R> {
         if let Some(chunk) = reply.chunk {
             // Parts that do not fit together: the next request asks for the first one.
             if let Ok(Some(content)) = self.assembly.add(chunk) {
-                let (meta, image) = snapshot::decode(&content).map_err(std::io::Error::other)?;
+                let (meta, image) = snapshot::decoded::<R>(content).await?;
                 if end_of(meta.last_log_id) > end_of(self.facts.applied) {
                     self.facts.replace(&meta, image).await;
                 }
@@ -133,19 +133,11 @@ impl<R: Runtime> Puller<R> {
             }
             self.facts.apply(entry.log_id, &entry.payload).await?;
         }
-        {
-            let mut state = self.pulled.state.lock();
-            let membership = self.facts.membership.membership();
-            let address = |id: NodeId| Some((id, membership.get_node(&id)?.addr.clone()));
-            state.voters = membership.voter_ids().filter_map(address).collect();
-            state.committed_end = state.committed_end.max(u64::try_from(reply.end).unwrap_or(0));
-            let term = u64::try_from(reply.term).unwrap_or(0);
-            if term < state.term {
-                // From a node that has not heard of the new leader yet, and may never do so.
-                self.turn += 1;
-                return Ok(());
-            }
-            state.term = term;
+        if !self.note(reply.term, reply.end) {
+            // From a node that has not heard of the new leader yet, and may never do so.
+            self.turn += 1;
+            R::Async::sleep(limits::PULL_RETRY).await;
+            return Ok(());
         }
         let leader = u64::try_from(reply.leader).ok().map(|node_id| Leader {
             node_id,
@@ -162,5 +154,18 @@ impl<R: Runtime> Puller<R> {
             is_news
         });
         Ok(())
+    }
+
+    /// Takes over what a node says of itself; false if its term is over.
+    fn note(&self, term: i64, end: i64) -> bool {
+        let mut state = self.pulled.state.lock();
+        let membership = self.facts.membership.membership();
+        let address = |id: NodeId| Some((id, membership.get_node(&id)?.addr.clone()));
+        state.voters = membership.voter_ids().filter_map(address).collect();
+        state.committed_end = state.committed_end.max(u64::try_from(end).unwrap_or(0));
+        let term = u64::try_from(term).unwrap_or(0);
+        let is_current = term >= state.term;
+        state.term = state.term.max(term);
+        is_current
     }
 }

@@ -13,7 +13,7 @@ use dohle_storage::Disk;
 use futures_util::future::{self, Either};
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::errors::{InitializeError, RaftError};
-use openraft::{AsyncRuntime, BasicNode, Config, EntryPayload, Raft, SnapshotPolicy};
+use openraft::{AsyncRuntime, BasicNode, ChangeMembers, Config, EntryPayload, Raft, SnapshotPolicy};
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -73,6 +73,8 @@ pub struct Quorum<R: Runtime = Tokio> {
     identity: Arc<Identity>,
     publisher: Arc<Publisher>,
     leader: watch::Receiver<Option<Leader>>,
+    /// Why this node takes no part any more, if it has failed.
+    failure: watch::Receiver<Option<String>>,
     pub(crate) member: Member<R>,
     /// The tasks of the quorum end when it is dropped.
     running: Mutex<Option<watch::Sender<()>>>,
@@ -128,7 +130,7 @@ impl<R: Runtime> Quorum<R> {
         let attendant = Attendant {
             raft: raft.clone(),
             identity: Arc::clone(&identity),
-            publisher: Arc::clone(&publisher),
+            observer: observer.clone(),
             requests: requests.downgrade(),
             leader: leads,
             failure: fails,
@@ -141,7 +143,6 @@ impl<R: Runtime> Quorum<R> {
             contacts,
             requests,
             leader: leader.clone(),
-            failure,
             assembly: Mutex::new(Assembly::default()),
             change_of_voters: tokio::sync::Mutex::new(()),
         };
@@ -150,6 +151,7 @@ impl<R: Runtime> Quorum<R> {
             identity,
             publisher,
             leader,
+            failure,
             member: Member::Voter(Box::new(voter)),
             running: Mutex::new(Some(running)),
         };
@@ -178,8 +180,10 @@ impl<R: Runtime> Quorum<R> {
         let publisher = Arc::clone(&facts.publisher);
         let identity = Arc::new(Identity::new(config.node_id, config.cluster_id, Arc::clone(&publisher)));
         let (leader, known_leader) = watch::channel(None);
+        let (fails, failure) = watch::channel(None);
         let pulled = Arc::new(Pulled {
             leader,
+            failure: fails,
             state: Mutex::default(),
         });
         let caller = Caller::new(&identity, config.peers);
@@ -196,6 +200,7 @@ impl<R: Runtime> Quorum<R> {
             identity,
             publisher,
             leader: known_leader,
+            failure,
             member: Member::Observer(pulled),
             running: Mutex::new(Some(running)),
         }
@@ -223,6 +228,17 @@ impl<R: Runtime> Quorum<R> {
                 configured: configured.clone(),
             }),
             _ => Ok(found),
+        }
+    }
+
+    /// Returns why this node takes no part any more, as soon as it has failed: what it knows of the cluster grows old from then on, and only a
+    /// restart helps. Never returns after a shutdown.
+    pub async fn failed(&self) -> String {
+        let mut failure = self.failure.clone();
+        let failed = failure.wait_for(Option::is_some).await.ok().and_then(|failure| failure.clone());
+        match failed {
+            Some(failure) => failure,
+            None => future::pending().await,
         }
     }
 
@@ -298,6 +314,14 @@ impl<R: Runtime> Quorum<R> {
         self.voter_for_change()?.transfer(to).await
     }
 
+    /// The process of the leader has ended: its lease is worth nothing, and this voter stands for election, unless another one was quicker.
+    /// If that was wrong nothing breaks, but there is an election too many.
+    pub async fn leader_is_gone(&self, gone: NodeId) {
+        if let Member::Voter(voter) = &self.member {
+            voter.succeed(gone).await;
+        }
+    }
+
     fn voter_for_change(&self) -> Result<&Voter<R>, VoterChangeError> {
         match &self.member {
             Member::Voter(voter) => Ok(voter),
@@ -364,7 +388,7 @@ impl<R: Runtime> Quorum<R> {
             voters: voters.collect(),
             observers: voter.contacts.observers(now_ms),
             warning: status::warning(membership.voter_ids().count()),
-            failure: voter
+            failure: self
                 .failure
                 .borrow()
                 .clone()
@@ -385,7 +409,7 @@ impl<R: Runtime> Quorum<R> {
             voters: voters.collect(),
             observers: Vec::new(),
             warning: status::warning(state.voters.len()),
-            failure: state.failure,
+            failure: self.failure.borrow().clone(),
         }
     }
 
@@ -420,6 +444,7 @@ fn last_membership<R: Runtime>(store: &LogStore<R>, snapshot: Option<SnapshotMet
 
 /// Makes the only voter the leader, and waits until it has applied its log.
 async fn lead_alone<R: Runtime>(raft: &Raft<TypeConfig<R>, StateMachine>, voters: BTreeMap<NodeId, String>) -> Result<(), StartError> {
+    let address = voters.get(raft.node_id()).cloned();
     if raft.is_initialized().await.map_err(to_start_error)? {
         // Ignored if openraft takes up an earlier leadership; otherwise there is nobody to wait for.
         raft.trigger().elect(false).await.map_err(to_start_error)?;
@@ -432,7 +457,19 @@ async fn lead_alone<R: Runtime>(raft: &Raft<TypeConfig<R>, StateMachine>, voters
         .await
         .map_err(to_start_error)?;
     raft.wait_for_recovery(timeout).await.map_err(to_start_error)?;
-    Ok(())
+    say_where(raft, address.unwrap_or_default()).await
+}
+
+/// The address of a voter that is alone may be another one than in the last run: only those that are added later will need it.
+async fn say_where<R: Runtime>(raft: &Raft<TypeConfig<R>, StateMachine>, address: String) -> Result<(), StartError> {
+    let me = *raft.node_id();
+    let membership = raft.metrics().borrow_watched().membership_config.clone();
+    let is_known = membership.membership().get_node(&me).is_some_and(|node| node.addr == address);
+    if address.is_empty() || is_known {
+        return Ok(());
+    }
+    let moved = ChangeMembers::SetNodes(BTreeMap::from([(me, BasicNode::new(address))]));
+    raft.change_membership(moved, true).await.map(drop).map_err(to_start_error)
 }
 
 /// Writes who votes as the first entry. Every voter may do so, because all of them write the same.

@@ -20,8 +20,10 @@ use dohle_protocol::wire::TaggedFields;
 use dohle_storage::{Disk, disk::EntryKind};
 
 use crate::entry_codec::{EntryCodecError, MembershipValue, damaged, framed, unframed};
+use crate::facts::apply_all;
 use crate::limits;
 use crate::rpc::values::{LogIdValue, optional};
+use crate::runtime::{Runtime, blocking};
 use crate::start_error::StartError;
 use crate::type_config::{LogId, Membership, SnapshotMeta, StoredMembership};
 
@@ -119,9 +121,13 @@ pub(crate) fn decode(content: &Bytes) -> Result<(SnapshotMeta, ClusterImage), En
     if footer.record_count != records.len() as i64 {
         return Err(damaged(format!("{} records instead of {}", records.len(), footer.record_count)));
     }
+    let records: Vec<MetadataRecord> = records
+        .iter()
+        .map(|record| MetadataRecord::decode(record).map_err(damaged))
+        .collect::<Result<_, _>>()?;
     let mut image = ClusterImage::default();
-    for record in records {
-        image.apply(&MetadataRecord::decode(record).map_err(damaged)?);
+    if !apply_all(&mut image, &records) {
+        return Err(damaged("its records contradict each other"));
     }
     let membership = StoredMembership::new(optional(header.membership_at)?, Membership::try_from(header.membership)?);
     Ok((
@@ -131,6 +137,11 @@ pub(crate) fn decode(content: &Bytes) -> Result<(SnapshotMeta, ClusterImage), En
         },
         image,
     ))
+}
+
+/// The same without holding up anybody else: a snapshot may have hundreds of megabytes.
+pub(crate) async fn decoded<R: Runtime>(content: Bytes) -> io::Result<(SnapshotMeta, ClusterImage)> {
+    blocking::<R, _>(move || decode(&content).map_err(io::Error::other)).await
 }
 
 /// The snapshot files of one directory.
@@ -222,7 +233,7 @@ fn file_name(last: LogId) -> String {
 
 #[cfg(test)]
 mod tests {
-    use dohle_metadata::record::ClusterRecord;
+    use dohle_metadata::record::{ClusterRecord, RemoveTopicRecord};
     use dohle_storage::FaultyDisk;
 
     use super::*;
@@ -266,6 +277,30 @@ mod tests {
         for position in 0..content.len() {
             assert!(decode(&content.slice(..position)).is_err(), "cut at {position}");
         }
+    }
+
+    #[test]
+    fn a_snapshot_that_contradicts_itself_is_refused() {
+        let topic = RemoveTopicRecord::default();
+        let batches = |values: &[Bytes]| {
+            let mut writer = BatchWriter {
+                epoch: LeaderEpoch(3),
+                now_ms: 0,
+                next: 0,
+                out: BytesMut::new(),
+            };
+            writer.batch(values.iter().cloned());
+            writer.out.freeze()
+        };
+        let good = encode(log_id(3, 41), &membership(), &ClusterImage::default(), 0).unwrap();
+        let ends: Vec<Bytes> = batch::batches(good).map(|batch| batch.unwrap().bytes).collect();
+        let footer = FooterValue {
+            record_count: 1,
+            ..FooterValue::default()
+        };
+        let impossible = batches(&[MetadataRecord::from(topic).encode().unwrap(), framed(FOOTER, &footer).unwrap()]);
+        let error = decode(&[&ends[0][..], &impossible].concat().into()).unwrap_err();
+        assert!(error.to_string().contains("contradict"), "{error}");
     }
 
     #[test]

@@ -134,7 +134,7 @@ impl<R: Runtime> RaftStateMachine<TypeConfig<R>> for StateMachine {
 
     async fn install_snapshot(&mut self, meta: &SnapshotMeta, content: Bytes) -> io::Result<()> {
         let last = meta.last_log_id.ok_or_else(|| io::Error::other("a snapshot of nothing"))?;
-        let (found, image) = snapshot::decode(&content).map_err(io::Error::other)?;
+        let (found, image) = snapshot::decoded::<R>(content.clone()).await?;
         if found != *meta {
             return Err(io::Error::other(format!("the snapshot is of {found}, not of {meta}")));
         }
@@ -151,10 +151,9 @@ impl<R: Runtime> RaftStateMachine<TypeConfig<R>> for StateMachine {
         let Some((meta, last)) = current.and_then(|meta| meta.last_log_id.map(|last| (meta, last))) else {
             return Ok(None);
         };
-        Ok(Some(Snapshot {
-            snapshot: self.snapshots.files.read_of(last)?,
-            meta,
-        }))
+        let snapshots = Arc::clone(&self.snapshots);
+        let snapshot = blocking::<R, _>(move || snapshots.files.read_of(last)).await?;
+        Ok(Some(Snapshot { meta, snapshot }))
     }
 }
 
@@ -190,7 +189,11 @@ impl<R: Runtime> RaftSnapshotBuilder<TypeConfig<R>> for Builder<R> {
             last_log_id: Some(last),
             last_membership: self.membership.clone(),
         };
-        *self.snapshots.current.lock() = Some(meta.clone());
+        let mut current = self.snapshots.current.lock();
+        // One that was installed meanwhile is newer, and the log before it is gone.
+        if current.as_ref().is_none_or(|current| current.last_log_id < meta.last_log_id) {
+            *current = Some(meta.clone());
+        }
         Ok(Snapshot { meta, snapshot: content })
     }
 }

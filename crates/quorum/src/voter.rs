@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures_util::future::{self, BoxFuture};
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::errors::{Fatal, RaftError};
-use openraft::raft::TransferLeaderRequest;
+use openraft::raft::{AppendEntriesRequest, TransferLeaderRequest, VoteRequest};
 use openraft::type_config::TypeConfigExt;
 use openraft::{AsyncRuntime, Raft};
 use parking_lot::Mutex;
@@ -41,7 +41,6 @@ pub(crate) struct Voter<R: Runtime> {
     pub(crate) contacts: Arc<Contacts>,
     pub(crate) requests: mpsc::Sender<Submission>,
     pub(crate) leader: watch::Receiver<Option<Leader>>,
-    pub(crate) failure: watch::Receiver<Option<String>>,
     pub(crate) assembly: Mutex<Assembly>,
     /// Held while voters are added or removed: one at a time.
     pub(crate) change_of_voters: tokio::sync::Mutex<()>,
@@ -51,24 +50,34 @@ impl<R: Runtime> Voter<R> {
     pub(crate) async fn serve(&self, received: Received) -> Bytes {
         let from = received.header.from as NodeId;
         match received.kind {
-            Append::KIND => answer(received, |call: Append| self.append(call)).await,
-            AskVote::KIND => answer(received, |call: AskVote| self.vote(call)).await,
-            SnapshotChunk::KIND => answer(received, |call: SnapshotChunk| self.take_chunk(call)).await,
-            Transfer::KIND => answer(received, |call: Transfer| self.take_over(call)).await,
+            Append::KIND => answer(received, |call: Append| self.append(from, call)).await,
+            AskVote::KIND => answer(received, |call: AskVote| self.vote(from, call)).await,
+            SnapshotChunk::KIND => answer(received, |call: SnapshotChunk| self.take_chunk(from, call)).await,
+            Transfer::KIND => answer(received, |call: Transfer| self.take_over(from, call)).await,
             Pull::KIND => answer(received, |call: Pull| self.pull(from, call)).await,
             kind => rpc::encode_refusal(&Refusal::invalid(format!("request {kind} is unknown to this release"))),
         }
     }
 
-    async fn append(&self, append: Append) -> Result<<Append as Call>::Reply, Refusal> {
-        let request = append.try_into().map_err(invalid)?;
+    /// Everybody speaks for itself. What is said in the name of somebody else is none of ours, and openraft is not made for it.
+    fn check_speaker(&self, from: NodeId, vote: &Vote, leads: bool) -> Result<(), Refusal> {
+        if vote.leader_id.voted_for == from && from != self.identity.node_id && vote.committed == leads {
+            return Ok(());
+        }
+        Err(Refusal::invalid(format!("node {from} speaks with the vote {vote}")))
+    }
+
+    async fn append(&self, from: NodeId, append: Append) -> Result<<Append as Call>::Reply, Refusal> {
+        let request: AppendEntriesRequest<TypeConfig<R>> = append.try_into().map_err(invalid)?;
+        self.check_speaker(from, &request.vote, true)?;
         let response = self.raft.append_entries(request).await.map_err(|error| raft_error::<R>(&error))?;
         Ok(response.into())
     }
 
-    async fn vote(&self, ask: AskVote) -> Result<<AskVote as Call>::Reply, Refusal> {
+    async fn vote(&self, from: NodeId, ask: AskVote) -> Result<<AskVote as Call>::Reply, Refusal> {
         let trial = ask.trial;
-        let request = ask.try_into().map_err(invalid)?;
+        let request: VoteRequest<TypeConfig<R>> = ask.try_into().map_err(invalid)?;
+        self.check_speaker(from, &request.vote, false)?;
         let response = if trial {
             self.raft.pre_vote(request).await
         } else {
@@ -77,8 +86,9 @@ impl<R: Runtime> Voter<R> {
         Ok(response.map_err(|error| raft_error::<R>(&error))?.into())
     }
 
-    async fn take_chunk(&self, call: SnapshotChunk) -> Result<SnapshotChunkReply, Refusal> {
+    async fn take_chunk(&self, from: NodeId, call: SnapshotChunk) -> Result<SnapshotChunkReply, Refusal> {
         let vote: Vote = call.vote.try_into().map_err(invalid)?;
+        self.check_speaker(from, &vote, true)?;
         let reply = |vote: Vote| SnapshotChunkReply {
             vote: vote.into(),
             ..SnapshotChunkReply::default()
@@ -90,7 +100,10 @@ impl<R: Runtime> Voter<R> {
         let Some(content) = added.map_err(|error| Refusal::new(Refusal::RESTART, error))? else {
             return Ok(reply(vote));
         };
-        let (meta, _) = snapshot::decode(&content).map_err(invalid)?;
+        let (meta, _) = snapshot::decoded::<R>(content.clone()).await.map_err(Refusal::invalid)?;
+        if meta.last_log_id.is_some_and(|last| last.leader_id.term > vote.leader_id.term) {
+            return Err(Refusal::invalid(format!("a snapshot from beyond the term of {vote}")));
+        }
         let snapshot = Snapshot { meta, snapshot: content };
         let response = self
             .raft
@@ -100,8 +113,9 @@ impl<R: Runtime> Voter<R> {
         Ok(reply(response.vote))
     }
 
-    async fn take_over(&self, transfer: Transfer) -> Result<TransferReply, Refusal> {
+    async fn take_over(&self, from: NodeId, transfer: Transfer) -> Result<TransferReply, Refusal> {
         let vote = transfer.vote.try_into().map_err(invalid)?;
+        self.check_speaker(from, &vote, true)?;
         let last = optional(transfer.last).map_err(invalid)?;
         let request = TransferLeaderRequest::new(vote, transfer.to as NodeId, last);
         let outcome = self

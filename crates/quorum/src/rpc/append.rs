@@ -8,7 +8,7 @@ use super::Call;
 use super::values::{EntryValue, LogIdValue, VoteValue, entry_values, optional};
 use crate::entry_codec::{EntryCodecError, damaged};
 use crate::runtime::Runtime;
-use crate::type_config::{Entry, LogId, TypeConfig};
+use crate::type_config::{Entry, LogId, TypeConfig, Vote};
 
 #[derive(Debug, Clone, PartialEq, Message)]
 #[message(versions = "0", flexible = "0+")]
@@ -67,8 +67,16 @@ impl<R: Runtime> TryFrom<Append> for AppendEntriesRequest<TypeConfig<R>> {
         if entries.iter().zip(first..).any(|(entry, index)| entry.log_id.index != index) {
             return Err(damaged("the entries have holes"));
         }
+        let vote: Vote = append.vote.try_into()?;
+        let terms = previous
+            .iter()
+            .chain(entries.iter().map(|entry| &entry.log_id))
+            .map(|id| id.leader_id.term);
+        if !terms.chain([vote.leader_id.term]).is_sorted() {
+            return Err(damaged("the terms of the entries do not rise up to the one of the leader"));
+        }
         Ok(AppendEntriesRequest {
-            vote: append.vote.try_into()?,
+            vote,
             prev_log_id: previous,
             entries,
             leader_commit: optional(append.committed)?,

@@ -188,7 +188,18 @@ fn entries_with_holes_and_numbers_that_are_none_are_refused() {
         committed: Some(at(1, i64::MAX)),
         ..append()
     };
-    for bad in [hole, negative, huge] {
+    let falling = Append {
+        previous: Some(at(8, 4)),
+        ..append()
+    };
+    let beyond = Append {
+        vote: VoteValue {
+            term: i64::from(i32::MAX) + 1,
+            ..vote()
+        },
+        ..append()
+    };
+    for bad in [hole, negative, huge, falling, beyond] {
         assert!(decode(bad.clone()).is_err(), "{bad:?}");
     }
 }

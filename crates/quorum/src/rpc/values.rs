@@ -30,7 +30,7 @@ impl TryFrom<LogIdValue> for LogId {
     type Error = EntryCodecError;
 
     fn try_from(value: LogIdValue) -> Result<LogId, EntryCodecError> {
-        Ok(log_id(unsigned(value.term)?, unsigned(value.index)?))
+        Ok(log_id(term(value.term)?, unsigned(value.index)?))
     }
 }
 
@@ -58,7 +58,7 @@ impl TryFrom<VoteValue> for Vote {
     type Error = EntryCodecError;
 
     fn try_from(value: VoteValue) -> Result<Vote, EntryCodecError> {
-        let (term, voted_for) = (unsigned(value.term)?, unsigned(value.voted_for)?);
+        let (term, voted_for) = (term(value.term)?, unsigned(value.voted_for)?);
         Ok(if value.committed {
             Vote::new_committed(term, voted_for)
         } else {
@@ -94,7 +94,7 @@ impl TryFrom<EntryValue> for Entry {
     type Error = EntryCodecError;
 
     fn try_from(value: EntryValue) -> Result<Entry, EntryCodecError> {
-        let id = log_id(unsigned(value.term)?, unsigned(value.index)?);
+        let id = log_id(term(value.term)?, unsigned(value.index)?);
         Ok(Entry::new(id, entry_codec::decode(&value.payload)?))
     }
 }
@@ -109,6 +109,11 @@ pub(crate) fn unsigned(value: i64) -> Result<u64, EntryCodecError> {
         .ok()
         .filter(|value| *value <= i64::MAX as u64 / 2)
         .ok_or_else(|| damaged(format!("{value} is no term, index or node id")))
+}
+
+/// A term is a leader epoch in the log: of a larger one no entry could be written.
+fn term(value: i64) -> Result<u64, EntryCodecError> {
+    i32::try_from(value).map_err(damaged).and_then(|term| unsigned(term.into()))
 }
 
 pub(crate) fn optional<V, T: TryFrom<V, Error = EntryCodecError>>(value: Option<V>) -> Result<Option<T>, EntryCodecError> {

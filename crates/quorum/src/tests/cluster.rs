@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use dohle_metadata::controller::{Controller, ControllerReply, ControllerRequest};
+use dohle_metadata::record::NoOpRecord;
 use dohle_protocol::id::{BrokerId, ProducerId};
 use dohle_protocol::messages::allocate_producer_ids::AllocateProducerIdsRequest;
 use dohle_protocol::messages::broker_registration::BrokerRegistrationRequest;
@@ -19,7 +20,7 @@ use crate::start_error::StartError;
 use crate::submit_error::SubmitError;
 use crate::type_config::{Leader, NodeId};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Heartbeats need a processor in time: not all clusters at once.
 static CLUSTERS_AT_ONCE: Semaphore = Semaphore::const_new(2);
@@ -215,6 +216,46 @@ async fn a_killed_leader_is_followed_by_another_within_twice_the_election_timeou
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_leader_of_which_the_end_is_known_is_followed_before_its_lease_is_over() {
+    let mut cluster = Cluster::start(3).await;
+    let mut took = Vec::new();
+    // One of some, on a machine that does other things as well.
+    while took.len() < 5 {
+        let (gone, leader) = cluster.leader().await;
+        let before = allocate(&leader).await.unwrap();
+        drop(leader);
+        cluster.kill(gone).await;
+        let killed = Instant::now();
+        futures_util::future::join_all(cluster.nodes.values().map(|node| node.leader_is_gone(gone))).await;
+        let (_, next) = cluster.leader().await;
+        took.push(killed.elapsed());
+        assert!(allocate(&next).await.unwrap().0 > before.0, "what was acknowledged is lost");
+        // The last heartbeat may be as old as the next one would have been due.
+        let shortest_wait = limits::ELECTION_TIMEOUT_MS_MAX + limits::ELECTION_TIMEOUT_MS_MIN - limits::HEARTBEAT_INTERVAL_MS;
+        if took.last() < Some(&Duration::from_millis(shortest_wait)) {
+            return;
+        }
+        cluster.start_node(gone).await;
+        cluster.agree().await;
+    }
+    panic!("a leader that is gone was followed after {took:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_told_of_the_end_of_another_than_the_leader_does_nothing() {
+    let cluster = Cluster::start(3).await;
+    let (id, leader) = cluster.leader().await;
+    let epoch = leader.status().leader_epoch;
+    let other = cluster.nodes.keys().find(|other| **other != id).unwrap();
+    for node in cluster.nodes.values() {
+        node.leader_is_gone(*other).await;
+    }
+    leader.leader_is_gone(id).await;
+    allocate(&leader).await.unwrap();
+    assert_eq!(leader.status().leader_epoch, epoch);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn five_voters_survive_the_loss_of_two_and_not_of_three() {
     let mut cluster = Cluster::start(5).await;
     for _ in 0..2 {
@@ -289,6 +330,25 @@ async fn a_voter_that_comes_late_gets_a_snapshot() {
     cluster.kill(late).await;
     cluster.start_node(late).await;
     cluster.agree().await;
+}
+
+/// Also where the controller is not: what it decides is in everybody's log.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_records_bring_about_a_snapshot_on_every_voter() {
+    let cluster = Cluster::start(3).await;
+    let (id, leader) = cluster.leader().await;
+    let proposal = Proposal {
+        decided_term: leader.status().leader_epoch.0 as u64,
+        decided_by: id,
+        records: vec![NoOpRecord::default().into(); limits::SNAPSHOT_AFTER_RECORDS as usize],
+    };
+    let written = voter(&leader).raft.client_write(proposal).await.unwrap();
+    for node in cluster.nodes.values() {
+        let wait = voter(node).raft.wait(Some(PATIENCE));
+        wait.metrics(|metrics| metrics.snapshot >= Some(written.log_id), "a snapshot")
+            .await
+            .unwrap();
+    }
 }
 
 /// Of everything so far; the log before it goes.

@@ -3,12 +3,14 @@
 mod cluster;
 mod conformance;
 mod cut_disk;
+mod forged;
 mod membership;
 mod network;
 mod observers;
 mod power_cut;
 mod restart;
 mod service;
+mod snapshots;
 
 use std::io;
 use std::path::Path;

@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use super::cluster::{Cluster, allocate, snapshot};
 use super::*;
 use crate::limits;
-use crate::quorum::Role;
+use crate::quorum::{QuorumConfig, Role};
 use crate::submit_error::SubmitError;
 use crate::type_config::NodeId;
 use crate::voter_change_error::VoterChangeError;
@@ -79,6 +79,44 @@ async fn an_observer_catches_up_across_a_snapshot() {
         let version = timeout(Duration::from_secs(20), caught_up).await.expect("lags").unwrap().clone();
         assert!(version.image == goal.image);
     }
+}
+
+/// All voters have lost their disks: nothing that the observer knows is true any more, and it does not ask without pause.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_observer_of_a_later_term_asks_seldom() {
+    let mut cluster = Cluster::start(0).await;
+    cluster.voters = (1..=3).map(|id| (id, id.to_string())).collect();
+    let named = |cluster: &Cluster, id: NodeId| QuorumConfig {
+        cluster_id: Some("blue".to_owned()),
+        ..cluster.config(id)
+    };
+    for id in 1..=3 {
+        cluster.start_with(named(&cluster, id)).await.unwrap();
+    }
+    let observer = QuorumConfig {
+        role: Role::Observer,
+        ..named(&cluster, 9)
+    };
+    let observer = cluster.start_with(observer).await.unwrap();
+    let voters = [1, 2, 3];
+    while observer.status().leader_epoch.0 < 20 {
+        let (id, leader) = cluster.leader_among(&voters).await;
+        // Whoever is asked to may not want to just now.
+        let _ = leader.transfer_leader(id % 3 + 1).await;
+    }
+    for id in voters {
+        cluster.kill(id).await;
+    }
+    cluster.disks.clear();
+    for id in voters {
+        cluster.start_with(named(&cluster, id)).await.unwrap();
+    }
+    let (_, leader) = cluster.leader_among(&voters).await;
+    assert!(leader.status().leader_epoch.0 < 20);
+    let before = cluster.network.bytes();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let moved = cluster.network.bytes() - before;
+    assert!(moved < 30_000, "{moved} bytes in a second without any change");
 }
 
 #[tokio::test(flavor = "multi_thread")]

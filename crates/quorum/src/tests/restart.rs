@@ -185,6 +185,17 @@ async fn d6_an_entry_behind_a_damaged_one_proves_a_loss_and_a_torn_end_does_not(
 }
 
 #[tokio::test]
+async fn f11_a_start_without_room_says_so_and_takes_no_log_for_damaged() {
+    let disk = disk();
+    filled(&disk).await;
+    disk.set_free_bytes(Some(0));
+    let error = refusal(&disk);
+    assert!(matches!(error, StartError::Disk { .. }), "{error}");
+    disk.set_free_bytes(None);
+    assert_eq!(log_ids(&mut open(&disk)).await.len(), 5);
+}
+
+#[tokio::test]
 async fn the_directory_of_another_node_is_refused() {
     let disk = disk();
     filled(&disk).await;

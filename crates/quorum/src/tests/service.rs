@@ -12,6 +12,7 @@ use dohle_protocol::messages::create_topics::{CreatableTopic, CreateTopicsReques
 use dohle_storage::disk::Operation;
 use openraft::RaftMetrics;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::cut_disk::CutDisk;
@@ -193,8 +194,24 @@ async fn a_disk_that_fails_fails_the_quorum_and_nothing_else() {
     }
     assert!(quorum.status().failure.is_some());
     assert!(has(&quorum, "before"));
+    assert!(timeout(Duration::from_secs(10), quorum.failed()).await.is_ok());
     assert!(quorum.shutdown().await.is_err());
     assert!(has(&start(&disk.crash(1)).await.unwrap(), "before"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f11_a_disk_without_room_fails_the_quorum_aloud() {
+    let disk = FaultyDisk::new();
+    let quorum = start(&disk).await.unwrap();
+    join(&quorum).await.unwrap();
+    disk.set_free_bytes(Some(0));
+    assert!(create(&quorum, "no-room").await.is_err());
+    let failure = timeout(Duration::from_secs(10), quorum.failed()).await.unwrap();
+    assert!(failure.contains("__cluster_metadata-0"), "{failure}");
+    disk.set_free_bytes(None);
+    assert!(create(&quorum, "too-late").await.is_err());
+    drop(quorum);
+    assert_eq!(create(&start(&disk).await.unwrap(), "room").await, Ok(0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -203,6 +220,10 @@ async fn a_clean_shutdown_answers_who_comes_late() {
     let quorum = start(&disk).await.unwrap();
     quorum.shutdown().await.unwrap();
     assert_eq!(create(&quorum, "late").await, Err(SubmitError::ShutDown));
+    assert!(
+        timeout(Duration::from_millis(200), quorum.failed()).await.is_err(),
+        "a shutdown is no failure"
+    );
     assert!(quorum.shutdown().await.is_ok());
     assert!(!has(&start(&disk).await.unwrap(), "late"));
 }
