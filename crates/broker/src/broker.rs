@@ -1,5 +1,6 @@
 //! A node: what it consists of, in which order that starts, and in which order it ends.
 
+use std::future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
@@ -22,6 +23,7 @@ use crate::cluster::membership::{self, Membership, RegistrationError};
 use crate::cluster::peers::NodeLinks;
 use crate::cluster::producer_ids::ProducerIds;
 use crate::cluster::publisher::{self, CarriedOut};
+use crate::cluster::suspicion::Suspicion;
 use crate::cluster::voters::{self, VotersError, Voting};
 use crate::config::settings::Settings;
 use crate::config::{Listener, NodeConfig};
@@ -114,7 +116,10 @@ impl Broker {
         let quorum = start_quorum(&config, voting, cluster_id, &peers, &disk).await?;
         let mut node = Broker::assemble(config, quorum, peers, &clients);
         node.serve(controllers);
-        node.join(directories, &disk, &clients).await?;
+        tokio::select! {
+            joined = node.join(directories, &disk, &clients) => joined?,
+            failure = node.failed() => return Err(dohle_quorum::StartError::Raft(failure).into()),
+        }
         let state = Arc::clone(&node.state);
         node.background.spawn(|stop| housekeeping::run(Arc::clone(&state), stop));
         node.background.spawn(|stop| cleaner::run(Arc::clone(&state), stop));
@@ -177,6 +182,21 @@ impl Broker {
     /// Names of the listeners for clients, and the addresses that they are bound to.
     pub fn listeners(&self) -> &[(String, SocketAddr)] {
         &self.addresses
+    }
+
+    /// Returns why this node had better end: it does not hear any more what the cluster is, and would tell clients for ever what it was. One that
+    /// has nobody beside it goes on serving what can be read.
+    pub async fn failed(&self) -> String {
+        let failure = self.state.quorum.failed().await;
+        if membership::is_alone(&self.state) {
+            return future::pending().await;
+        }
+        failure
+    }
+
+    /// Returns when another process has been registered under the number of this broker, which had better end then.
+    pub async fn superseded(&self) {
+        membership::superseded(&self.state).await;
     }
 
     /// Finishes what has been begun, closes the logs, and says in the log directories that all is well.
@@ -314,6 +334,7 @@ fn assemble(config: NodeConfig, quorum: Quorum, peers: NodeLinks, clients: &[Bou
         config: Arc::new(config),
         peers,
         membership: Membership::new(clients),
+        suspicion: Suspicion::default(),
         replicas: Late::new(),
         services,
         groups: GroupCoordinator::new(Arc::clone(&metrics)),

@@ -12,4 +12,6 @@ pub(crate) mod membership;
 pub(crate) mod peers;
 pub(crate) mod producer_ids;
 pub(crate) mod publisher;
+pub(crate) mod succession;
+pub(crate) mod suspicion;
 pub(crate) mod voters;

@@ -72,6 +72,9 @@ pub(crate) const CONTROLLER_CONNECTION_BYTES: usize = 32 << 20;
 pub(crate) const CONTROLLER_TIMEOUT_MIN: Duration = Duration::from_secs(1);
 pub(crate) const CONTROLLER_TIMEOUT_MAX: Duration = Duration::from_secs(60);
 
+/// How long a change of the metadata may take for which a client cannot say that. By default clients give up after 30 s.
+pub(crate) const CONTROLLER_TIMEOUT_UNSAID: Duration = Duration::from_secs(25);
+
 /// The cleaner looks again after this time at a log whose time will come later.
 pub(crate) const CLEANER_LOOK_AFTER_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -134,6 +137,15 @@ pub(crate) const WAITING_SAID_EVERY: Duration = Duration::from_secs(5);
 
 /// A broker whose id another one seems to have waits this much longer than a session for the other to be fenced.
 pub(crate) const REGISTRATION_PATIENCE: Duration = Duration::from_secs(5);
+
+/// When a process dies, all that had a connection to it know within this time.
+pub(crate) const SUSPICION_ARISES: Duration = Duration::from_millis(2);
+
+/// Clients that ask for the metadata wait this long to be told what has become of a broker of which a connection broke.
+pub(crate) const SUSPICION_MAX: Duration = Duration::from_millis(500);
+
+/// Clients are told where a broker was for this long after it died.
+pub(crate) const GONE_LISTED: Duration = Duration::from_secs(3);
 
 /// How often a starting or stopping broker asks whether it may.
 pub(crate) const MEMBERSHIP_POLL: Duration = Duration::from_millis(50);

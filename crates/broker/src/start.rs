@@ -55,6 +55,12 @@ enum MainError {
     Start(#[from] StartError),
     #[error("{0}")]
     Companion(String),
+    #[error(
+        "this node has ended, because it could not follow the metadata of the cluster any more: {0}. If its disk is full or broken, see to that and start it again"
+    )]
+    Quorum(String),
+    #[error("this node has ended, because another process has been registered as broker {0}: each needs a node.id of its own")]
+    Superseded(i32),
 }
 
 /// What the binary runs beside the broker in its process: begins when clients are served, and is ended before they are no more.
@@ -94,7 +100,12 @@ fn run(arguments: impl IntoIterator<Item = OsString>, companion: impl Companion,
         .thread_name("dohle")
         .build()
         .map_err(MainError::Runtime)?;
-    runtime.block_on(serve(config, companion, began))
+    let outcome = runtime.block_on(serve(config, companion, began));
+    if outcome.is_err() {
+        // Without waiting for a disk that may not answer.
+        runtime.shutdown_background();
+    }
+    outcome
 }
 
 /// Who to look for when a directory is in use.
@@ -144,7 +155,12 @@ async fn serve(config: NodeConfig, mut companion: impl Companion, began: Instant
         "dohle node {node_id} is ready after {} ms on {addresses}, data in {data}",
         began.elapsed().as_millis()
     );
-    let name = stop.next().await;
+    let name = tokio::select! {
+        name = stop.next() => name,
+        // Nothing that an orderly end needs can be agreed upon. Others take over from a process that is gone at once.
+        failure = broker.failed() => return Err(MainError::Quorum(failure)),
+        () = broker.superseded() => return Err(MainError::Superseded(node_id)),
+    };
     tracing::info!("{name}: stopping; a second signal ends the process at once");
     tokio::spawn(async move {
         stop.next().await;

@@ -13,6 +13,7 @@ use crate::cluster::membership::Membership;
 use crate::cluster::peers::NodeLinks;
 use crate::cluster::producer_ids::ProducerIds;
 use crate::cluster::publisher::CarriedOut;
+use crate::cluster::suspicion::Suspicion;
 use crate::config::NodeConfig;
 use crate::config::settings::Settings;
 use crate::coordinator::group_coordinator::GroupCoordinator;
@@ -33,6 +34,7 @@ pub(crate) struct BrokerState {
     /// The way by which the controller hears of this broker.
     pub(crate) controller_link: NodeLinks,
     pub(crate) membership: Membership,
+    pub(crate) suspicion: Suspicion,
     /// How far this node acts on what the quorum says.
     pub(crate) carried_out: CarriedOut,
     pub(crate) producer_ids: ProducerIds,

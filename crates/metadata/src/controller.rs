@@ -86,8 +86,17 @@ pub enum ControllerRequest {
         broker_id: BrokerId,
         broker_epoch: i64,
     },
+    /// The connection by which the process of this registration was heard of has broken. That may have other reasons.
+    BrokerHungUp {
+        broker_id: BrokerId,
+        broker_epoch: i64,
+    },
     /// To be asked now and then.
     FenceSilentBrokers,
+    /// Of the node that was the controller before. It was silent for some time when this one followed it, and should have been heard of since.
+    FenceUnheard {
+        broker_id: BrokerId,
+    },
     AlterPartition(AlterPartitionRequest),
     ElectLeaders(ElectLeadersRequest),
     /// To be asked every `leader.imbalance.check.interval.seconds`.
@@ -114,7 +123,9 @@ pub enum ControllerReply {
     BrokerHeartbeat(Result<BrokerState, Refusal>),
     UnregisterBroker(Result<(), Refusal>),
     FenceBroker(Result<(), Refusal>),
+    BrokerHungUp(Result<(), Refusal>),
     FenceSilentBrokers,
+    FenceUnheard,
     AlterPartition(AlterPartitionResponse),
     ElectLeaders(ElectLeadersResponse),
     BalanceLeaders {
@@ -167,12 +178,17 @@ impl Controller {
             Request::AlterConfigs(request) => Reply::AlterConfigs(self.alter_configs(draft, &request)),
             Request::IncrementalAlterConfigs(request) => Reply::IncrementalAlterConfigs(self.incremental_alter_configs(draft, &request)),
             Request::RegisterBroker(request) => Reply::RegisterBroker(self.register_broker(draft, soft, now_ms, request)),
-            Request::BrokerHeartbeat(request) => Reply::BrokerHeartbeat(self.heartbeat(draft, soft, now_ms, &request)),
+            Request::BrokerHeartbeat(request) => Reply::BrokerHeartbeat(self.heartbeat(draft, soft, &request)),
             Request::UnregisterBroker(request) => Reply::UnregisterBroker(self.unregister_broker(draft, soft, BrokerId(request.broker_id))),
             Request::FenceBroker { broker_id, broker_epoch } => Reply::FenceBroker(self.fence_broker(draft, soft, broker_id, broker_epoch)),
+            Request::BrokerHungUp { broker_id, broker_epoch } => Reply::BrokerHungUp(self.hung_up(draft, soft, broker_id, broker_epoch)),
             Request::FenceSilentBrokers => {
-                self.fence_silent_brokers(draft, soft, now_ms);
+                self.fence_silent_brokers(draft, soft);
                 Reply::FenceSilentBrokers
+            }
+            Request::FenceUnheard { broker_id } => {
+                self.fence_unheard(draft, soft, broker_id);
+                Reply::FenceUnheard
             }
             Request::AlterPartition(request) => Reply::AlterPartition(self.alter_partition(draft, &request)),
             Request::ElectLeaders(request) => Reply::ElectLeaders(self.elect_leaders(draft, &request)),

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use dohle_metadata::controller::ControllerRequest;
 use dohle_metadata::image::ClusterImage;
 use dohle_protocol::id::BrokerId;
-use dohle_quorum::Leader;
+use dohle_quorum::limits::LEADER_SILENCE;
+use dohle_quorum::{Leader, NodeId};
 use futures_util::future;
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
@@ -25,20 +27,33 @@ async fn lead_and_wait(broker: &Arc<BrokerState>) {
     let leads = |leader: &Option<Leader>| leader.as_ref().is_some_and(|leader| leader.node_id == me);
     let mut leader = broker.quorum.watch_leader();
     loop {
-        if leader.wait_for(leads).await.is_err() {
+        let Some(former) = lead_after(&mut leader, leads).await else {
             return;
-        }
+        };
         let mut until = broker.quorum.watch_leader();
         let deposed = async { until.wait_for(|leader| !leads(leader)).await.is_ok() };
         tokio::select! {
-            () = lead(broker) => return,
+            () = lead(broker, former) => return,
             is_deposed = deposed => if !is_deposed { return },
         }
     }
 }
 
+/// Returns when this node leads, with the node that led before, if that is known. `None`: the quorum has ended.
+async fn lead_after(leader: &mut watch::Receiver<Option<Leader>>, leads: impl Fn(&Option<Leader>) -> bool) -> Option<Option<NodeId>> {
+    let mut former = None;
+    loop {
+        let now = leader.borrow_and_update().clone();
+        if leads(&now) {
+            return Some(former);
+        }
+        former = now.map(|now| now.node_id).or(former);
+        leader.changed().await.ok()?;
+    }
+}
+
 /// Never ends unless the quorum does.
-async fn lead(broker: &Arc<BrokerState>) {
+async fn lead(broker: &Arc<BrokerState>, former: Option<NodeId>) {
     let others = |image: &ClusterImage| image.brokers().iter().any(|other| other.id != broker.services.me);
     let mut versions = broker.quorum.watch();
     if versions.wait_for(|version| others(&version.image)).await.is_err() {
@@ -48,13 +63,28 @@ async fn lead(broker: &Arc<BrokerState>) {
     let image = broker.quorum.image();
     let others = image.brokers().iter().filter(|other| other.id != broker.services.me);
     let looking = others.map(|other| fence_if_gone(broker, other.id, other.epoch));
-    tokio::join!(future::join_all(looking), keep_watch(broker));
+    tokio::join!(future::join_all(looking), keep_watch(broker), miss(broker, former));
+}
+
+/// The node that led before was silent for so long that it was followed. It need not be given a whole session's time on top of that.
+async fn miss(broker: &BrokerState, former: Option<NodeId>) {
+    let Some(former) = former.and_then(|former| i32::try_from(former).ok()) else {
+        return;
+    };
+    tokio::time::sleep(broker.config.broker_session_timeout().saturating_sub(LEADER_SILENCE)).await;
+    decide(
+        broker,
+        ControllerRequest::FenceUnheard {
+            broker_id: BrokerId(former),
+        },
+    )
+    .await;
 }
 
 async fn keep_watch(broker: &BrokerState) {
     // Nobody was heard of while nobody had to be: whoever is there gets a session's time.
     let listening_since = Instant::now() + broker.config.broker_session_timeout();
-    let mut silence = tokio::time::interval_at(listening_since, broker.config.broker_heartbeat_interval());
+    let mut silence = tokio::time::interval_at(listening_since, broker.config.broker_heartbeat_interval() / 2);
     let balance = broker.config.leader_balance_interval();
     let mut balance = tokio::time::interval_at(Instant::now() + balance, balance);
     for timer in [&mut silence, &mut balance] {
@@ -78,7 +108,12 @@ async fn decide(broker: &BrokerState, request: ControllerRequest) {
 /// The connection by which a broker was heard of is closed. If its listener refuses another the process is gone, and others may lead at once.
 pub(crate) async fn connection_closed(broker: &BrokerState, id: BrokerId, epoch: i64) {
     if broker.quorum.leader().is_some() && controller::other_leader(broker).is_none() {
-        fence_if_gone(broker, id, epoch).await;
+        broker.suspicion.may_be_gone(id);
+        let hung_up = ControllerRequest::BrokerHungUp {
+            broker_id: id,
+            broker_epoch: epoch,
+        };
+        tokio::join!(decide(broker, hung_up), fence_if_gone(broker, id, epoch));
     }
 }
 
@@ -101,7 +136,7 @@ async fn fence_if_gone(broker: &BrokerState, broker_id: BrokerId, broker_epoch: 
 }
 
 /// Nobody listens there, which the machine itself has said. Silence may have other reasons.
-async fn refuses(address: &str) -> bool {
+pub(super) async fn refuses(address: &str) -> bool {
     let dialled = tokio::time::timeout(limits::DIAL_TIMEOUT, TcpStream::connect(address)).await;
     matches!(dialled, Ok(Err(error)) if error.kind() == std::io::ErrorKind::ConnectionRefused)
 }

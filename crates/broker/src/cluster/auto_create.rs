@@ -8,7 +8,7 @@ use dohle_protocol::ErrorCode;
 use dohle_protocol::messages::create_topics::{CreatableTopic, CreateTopicsRequest};
 
 use crate::cluster::controller;
-use crate::limits::CONTROLLER_TIMEOUT_MAX;
+use crate::limits::CONTROLLER_TIMEOUT_MIN;
 use crate::state::BrokerState;
 
 /// Creates topics with the default number of partitions and replicas. Returns why some were not created; those that somebody else created
@@ -24,7 +24,8 @@ pub(crate) async fn create(broker: &BrokerState, names: &[&str]) -> BTreeMap<Str
         topics,
         ..CreateTopicsRequest::default()
     };
-    match controller::change(broker, ControllerRequest::CreateTopics(request), CONTROLLER_TIMEOUT_MAX).await {
+    // What the client asks for next by the same connection waits behind this.
+    match controller::change(broker, ControllerRequest::CreateTopics(request), CONTROLLER_TIMEOUT_MIN).await {
         Ok(ControllerReply::CreateTopics(response)) => {
             let outcomes = response
                 .topics

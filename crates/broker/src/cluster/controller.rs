@@ -1,5 +1,6 @@
 //! Asking the controller for a change, wherever it is, and waiting until this node acts on it.
 
+use std::future;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,6 +9,7 @@ use dohle_protocol::id::Offset;
 use dohle_protocol::messages::forward_to_controller::{ForwardToControllerRequest, ForwardToControllerResponse};
 use dohle_protocol::{ApiKey, ErrorCode};
 use dohle_quorum::{Leader, SubmitError};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::cluster::forwarding::{self, Forwarded};
@@ -71,10 +73,10 @@ pub(crate) async fn decide_here(broker: &BrokerState, request: ControllerRequest
     broker.quorum.submit(request).await.map_err(|error| refusal(&error))
 }
 
-/// The time that a client gives, within reason: some give none at all.
+/// The time that a client gives, within reason: some give none at all. Most give up when it is over, and are told before.
 pub(crate) fn timeout(timeout_ms: i32) -> Duration {
-    Duration::from_millis(u64::try_from(timeout_ms).unwrap_or_default())
-        .clamp(limits::CONTROLLER_TIMEOUT_MIN, limits::CONTROLLER_TIMEOUT_MAX)
+    let given = Duration::from_millis(u64::try_from(timeout_ms).unwrap_or_default());
+    (given - given / 10).clamp(limits::CONTROLLER_TIMEOUT_MIN, limits::CONTROLLER_TIMEOUT_MAX)
 }
 
 /// The node that decides, unless it is this one, or nobody knows.
@@ -114,14 +116,22 @@ async fn send(
     };
     let left = deadline.saturating_duration_since(Instant::now());
     let answer = async { connection.start(&request, 0, left).await?.wait().await };
-    match answer.await {
+    let may_be_repeated = forwarding::may_be_repeated(forwarded.key);
+    let answer = tokio::select! {
+        answer = answer => answer,
+        // Whoever led may be paused or cut off.
+        () = another_leads(broker.quorum.watch_leader(), leader), if may_be_repeated => return Ok(Attempt::Nobody),
+    };
+    match answer {
         Ok(response) => match ErrorCode::from_code(response.error_code) {
             ErrorCode::None => Ok(Attempt::Decided(response)),
             ErrorCode::NotController => Ok(Attempt::Nobody),
+            // Its metadata log has failed, so it will not be the controller for long.
+            ErrorCode::KafkaStorageError if may_be_repeated => Ok(Attempt::Nobody),
             code => Err(Refusal::new(code, response.error_message.unwrap_or_default())),
         },
         Err(_) if Instant::now() >= deadline => Err(too_late(broker)),
-        Err(_) if forwarding::may_be_repeated(forwarded.key) => Ok(Attempt::Nobody),
+        Err(_) if may_be_repeated => Ok(Attempt::Nobody),
         Err(error) => Err(Refusal::new(
             ErrorCode::RequestTimedOut,
             format!("The controller was lost on the way, and what has become of the request is unknown: {error}"),
@@ -129,16 +139,36 @@ async fn send(
     }
 }
 
+/// Returns when another node leads; never if the quorum ends before.
+async fn another_leads(mut leader: watch::Receiver<Option<Leader>>, asked: &Leader) {
+    let another = |now: &Option<Leader>| now.as_ref().is_some_and(|now| now.node_id != asked.node_id);
+    if leader.wait_for(another).await.is_err() {
+        future::pending().await
+    }
+}
+
 /// Returns when there may be another controller.
 async fn look_again(broker: &BrokerState, deadline: Instant) -> Result<(), Refusal> {
-    let mut leader = broker.quorum.watch_leader();
     let pause = Instant::now() + limits::CONTROLLER_RETRY;
-    // An error says that the quorum has ended, which the next attempt is told.
-    let _ = tokio::time::timeout_at(pause.min(deadline), leader.changed()).await;
+    changes(&mut from_now(broker.quorum.watch_leader()), pause.min(deadline)).await;
     if Instant::now() < deadline {
         return Ok(());
     }
     Err(Refusal::new(ErrorCode::RequestTimedOut, voters::why_no_controller(broker)))
+}
+
+/// A new receiver is the copy of one that has seen nothing yet.
+fn from_now<T>(mut watched: watch::Receiver<T>) -> watch::Receiver<T> {
+    watched.mark_unchanged();
+    watched
+}
+
+/// Returns when the value has changed, or at `end`.
+pub(crate) async fn changes<T>(watched: &mut watch::Receiver<T>, end: Instant) {
+    if let Ok(Err(_)) = tokio::time::timeout_at(end, watched.changed()).await {
+        // The quorum has ended, which the next attempt is told.
+        tokio::time::sleep_until(end).await;
+    }
 }
 
 fn too_late(broker: &BrokerState) -> Refusal {
@@ -158,4 +188,54 @@ fn refusal(error: &SubmitError) -> Refusal {
         SubmitError::Failed(_) => ErrorCode::KafkaStorageError,
     };
     Refusal::new(code, error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_node_does_not_look_for_a_controller_without_a_pause() {
+        let soon = || Instant::now() + limits::CONTROLLER_RETRY;
+        let (sender, receiver) = watch::channel(0);
+        sender.send_replace(1);
+        let pause = soon();
+        changes(&mut from_now(receiver.clone()), pause).await;
+        assert!(Instant::now() >= pause, "the change was before");
+
+        let mut watched = from_now(receiver.clone());
+        sender.send_replace(2);
+        let long = Instant::now() + limits::CONTROLLER_TIMEOUT_MAX;
+        changes(&mut watched, long).await;
+        assert!(Instant::now() < long);
+
+        drop(sender);
+        let pause = soon();
+        changes(&mut from_now(receiver), pause).await;
+        assert!(Instant::now() >= pause, "nobody tells of changes any more");
+    }
+
+    #[test]
+    fn clients_are_told_before_they_give_up() {
+        let (second, default_ms) = (Duration::from_secs(1), 30_000);
+        assert_eq!([timeout(default_ms), timeout(0), timeout(-1)], [27 * second, second, second]);
+        assert!(timeout(i32::MAX) <= 60 * second && limits::CONTROLLER_TIMEOUT_UNSAID < 30 * second);
+    }
+
+    #[tokio::test]
+    async fn a_controller_that_does_not_answer_is_waited_for_until_there_is_another() {
+        let leader = |node_id| Leader {
+            node_id,
+            address: String::new(),
+        };
+        let (sender, receiver) = watch::channel(Some(leader(1)));
+        let asked = leader(1);
+        let mut waiting = std::pin::pin!(another_leads(receiver, &asked));
+        for still in [Some(leader(1)), None] {
+            sender.send_replace(still);
+            assert!(tokio::time::timeout(limits::CONTROLLER_RETRY, &mut waiting).await.is_err());
+        }
+        sender.send_replace(Some(leader(2)));
+        tokio::time::timeout(limits::CONTROLLER_TIMEOUT_MAX, &mut waiting).await.unwrap();
+    }
 }

@@ -3,11 +3,13 @@
 //! A node that is the whole cluster sends no heartbeats: there is nobody to hear them.
 
 use std::collections::BTreeMap;
+use std::future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use dohle_metadata::controller::{Controller, ControllerReply, ControllerRequest, Refusal, brokers};
 use dohle_metadata::image::ClusterImage;
+use dohle_metadata::image::brokers::BrokerImage;
 use dohle_protocol::id::BrokerId;
 use dohle_protocol::messages::broker_heartbeat::{BrokerHeartbeatRequest, BrokerHeartbeatResponse};
 use dohle_protocol::messages::broker_registration::{BrokerRegistrationRequest, Listener};
@@ -197,8 +199,8 @@ async fn beat(broker: &Arc<BrokerState>) {
             Ok(_) => {}
             Err(refusal) => tracing::debug!("a heartbeat was not heard: {refusal}"),
         }
-        // A new controller is told at once. An error says that the quorum has ended, and then the interval is all there is.
-        let _ = tokio::time::timeout(broker.config.broker_heartbeat_interval(), leader.changed()).await;
+        // A new controller is told at once.
+        controller::changes(&mut leader, Instant::now() + broker.config.broker_heartbeat_interval()).await;
     }
 }
 
@@ -209,6 +211,19 @@ async fn renew(broker: &Arc<BrokerState>) {
     }
     if let Err(error) = register(broker, -1).await {
         tracing::error!("{error}");
+    }
+}
+
+/// Returns when another process has been registered under the id of this broker. The metadata know brokers by their ids only: this process would
+/// lead, too, what they have that one lead.
+pub(crate) async fn superseded(broker: &BrokerState) {
+    let (me, incarnation_id) = (broker.services.me, broker.membership.incarnation_id);
+    let is_later = |registered: &BrokerImage| (0..registered.epoch).contains(&broker.broker_epoch());
+    let is_other = |registered: &BrokerImage| registered.incarnation_id != incarnation_id && is_later(registered);
+    let mut versions = broker.quorum.watch();
+    let superseded = versions.wait_for(|version| version.image.broker(me).is_some_and(|registered| is_other(registered)));
+    if superseded.await.is_err() {
+        future::pending().await
     }
 }
 

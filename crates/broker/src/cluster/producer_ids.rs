@@ -8,7 +8,7 @@ use dohle_protocol::messages::allocate_producer_ids::AllocateProducerIdsRequest;
 use tokio::sync::Mutex;
 
 use crate::cluster::controller;
-use crate::limits::CONTROLLER_TIMEOUT_MAX;
+use crate::limits::CONTROLLER_TIMEOUT_UNSAID;
 use crate::state::BrokerState;
 
 /// What is left of the last block.
@@ -49,7 +49,7 @@ impl ProducerIds {
 }
 
 async fn allocate(broker: &BrokerState, request: AllocateProducerIdsRequest) -> Result<ProducerIdBlock, Refusal> {
-    match controller::change(broker, ControllerRequest::AllocateProducerIds(request), CONTROLLER_TIMEOUT_MAX).await? {
+    match controller::change(broker, ControllerRequest::AllocateProducerIds(request), CONTROLLER_TIMEOUT_UNSAID).await? {
         ControllerReply::AllocateProducerIds(allocated) => allocated,
         other => unreachable!("the reply to AllocateProducerIds is not {other:?}"),
     }

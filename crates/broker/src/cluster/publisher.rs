@@ -50,14 +50,27 @@ pub(crate) async fn start(broker: &Arc<BrokerState>, start: MetadataVersion) {
 
 /// Carries out every change from there on, until `stop`.
 pub(crate) async fn follow(broker: Arc<BrokerState>, mut changes: mpsc::Receiver<MetadataChange>, stop: CancellationToken) {
+    let mut before = broker.quorum.image();
     while let Some(Some(change)) = stop.run_until_cancelled(changes.recv()).await {
         let offset = change.version.offset;
         if !change.delta.is_empty() {
             let (image, delta) = (Arc::clone(&change.version.image), Arc::clone(&change.delta));
+            note_fenced(&broker, &before, &change);
+            before = Arc::clone(&image);
             blocking(&broker, move |broker| carry_out(broker, &change)).await;
             broker.groups.follow(&broker, &image, &delta);
         }
         broker.carried_out.0.send_replace(offset);
+    }
+}
+
+/// Clients that are about to be told of other leaders still find those that were fenced.
+fn note_fenced(broker: &BrokerState, before: &ClusterImage, change: &MetadataChange) {
+    let is_active = |image: &ClusterImage, id| image.broker(id).is_some_and(|registered| !registered.fenced);
+    for id in &change.delta.brokers {
+        if is_active(before, *id) && !is_active(&change.version.image, *id) {
+            broker.suspicion.may_be_gone(*id);
+        }
     }
 }
 

@@ -32,7 +32,7 @@ pub(crate) const BROKER_KEYS: &[ConfigKey] = &[
     key(
         "broker.heartbeat.interval.ms",
         ConfigKind::int_from(1),
-        Some("500"),
+        Some("1000"),
         "How often a broker tells the controller that it is there; a node that is the whole cluster does not.",
     ),
     key(

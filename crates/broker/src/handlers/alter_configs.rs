@@ -8,7 +8,7 @@ use dohle_protocol::messages::alter_configs::{AlterConfigsRequest, AlterConfigsR
 
 use crate::cluster::controller;
 use crate::dispatch::RequestContext;
-use crate::limits::CONTROLLER_TIMEOUT_MAX;
+use crate::limits::CONTROLLER_TIMEOUT_UNSAID;
 use crate::state::BrokerState;
 
 pub(crate) async fn handle(broker: &Arc<BrokerState>, _ctx: &RequestContext, request: AlterConfigsRequest) -> AlterConfigsResponse {
@@ -17,7 +17,7 @@ pub(crate) async fn handle(broker: &Arc<BrokerState>, _ctx: &RequestContext, req
         .iter()
         .map(|resource| (resource.resource_type, resource.resource_name.clone()))
         .collect();
-    let response = match controller::change(broker, ControllerRequest::AlterConfigs(request), CONTROLLER_TIMEOUT_MAX).await {
+    let response = match controller::change(broker, ControllerRequest::AlterConfigs(request), CONTROLLER_TIMEOUT_UNSAID).await {
         Ok(ControllerReply::AlterConfigs(response)) => response,
         Ok(other) => unreachable!("the reply to AlterConfigs is not {other:?}"),
         Err(refusal) => refused(named, &refusal),

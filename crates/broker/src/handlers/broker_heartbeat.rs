@@ -19,6 +19,7 @@ pub(crate) async fn handle(broker: &Arc<BrokerState>, ctx: &RequestContext, requ
     };
     if outcome.is_ok() {
         *ctx.connection.heard_of.lock() = Some(process);
+        broker.suspicion.is_alive(process.0);
     }
     brokers::heartbeat_response(&outcome)
 }

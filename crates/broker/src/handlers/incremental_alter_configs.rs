@@ -10,7 +10,7 @@ use dohle_protocol::messages::incremental_alter_configs::{
 
 use crate::cluster::controller;
 use crate::dispatch::RequestContext;
-use crate::limits::CONTROLLER_TIMEOUT_MAX;
+use crate::limits::CONTROLLER_TIMEOUT_UNSAID;
 use crate::state::BrokerState;
 
 pub(crate) async fn handle(
@@ -23,7 +23,13 @@ pub(crate) async fn handle(
         .iter()
         .map(|resource| (resource.resource_type, resource.resource_name.clone()))
         .collect();
-    let response = match controller::change(broker, ControllerRequest::IncrementalAlterConfigs(request), CONTROLLER_TIMEOUT_MAX).await {
+    let response = match controller::change(
+        broker,
+        ControllerRequest::IncrementalAlterConfigs(request),
+        CONTROLLER_TIMEOUT_UNSAID,
+    )
+    .await
+    {
         Ok(ControllerReply::IncrementalAlterConfigs(response)) => response,
         Ok(other) => unreachable!("the reply to IncrementalAlterConfigs is not {other:?}"),
         Err(refusal) => refused(named, &refusal),

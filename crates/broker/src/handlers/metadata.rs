@@ -16,6 +16,7 @@ use dohle_protocol::messages::metadata::{
 use dohle_protocol::{ApiKey, ErrorCode};
 use uuid::Uuid;
 
+use crate::cluster::suspicion::Suspicion;
 use crate::cluster::{auto_create, endpoints};
 use crate::dispatch::{ConnectionInfo, RequestContext};
 use crate::handlers::authorized_operations;
@@ -40,10 +41,12 @@ pub(crate) async fn handle(broker: &Arc<BrokerState>, ctx: &RequestContext, requ
         let missing: Vec<&str> = by_name.filter(|name| image.topic(name).is_none()).collect();
         create_errors = auto_create::create(broker, &missing).await;
     }
+    broker.suspicion.settled(broker.quorum.watch()).await;
     let image = broker.quorum.image();
     let view = View {
         image: &image,
         connection: &ctx.connection,
+        suspicion: &broker.suspicion,
         api_version: ctx.api_version,
     };
     let mut topics: Vec<MetadataResponseTopic> = match asked {
@@ -79,12 +82,14 @@ fn unique(topics: Vec<MetadataRequestTopic>) -> Vec<MetadataRequestTopic> {
 struct View<'a> {
     image: &'a ClusterImage,
     connection: &'a ConnectionInfo,
+    suspicion: &'a Suspicion,
     api_version: i16,
 }
 
 impl View<'_> {
     fn brokers(&self) -> Vec<MetadataResponseBroker> {
-        let active = self.image.brokers().iter().filter(|broker| !broker.fenced);
+        let brokers = self.image.brokers().iter();
+        let active = brokers.filter(|broker| !broker.fenced || self.suspicion.is_listed(broker.id));
         let reached = active.filter_map(|broker| Some((broker, endpoints::reached_by(broker, self.connection)?)));
         reached
             .map(|(broker, endpoint)| MetadataResponseBroker {

@@ -10,13 +10,13 @@ use dohle_protocol::{ApiKey, ErrorCode};
 
 use crate::dispatch::RequestContext;
 use crate::handlers::voter_change;
-use crate::limits::CONTROLLER_TIMEOUT_MAX;
+use crate::limits::CONTROLLER_TIMEOUT_UNSAID;
 use crate::state::BrokerState;
 
 pub(crate) async fn handle(broker: &Arc<BrokerState>, ctx: &RequestContext, request: RemoveRaftVoterRequest) -> RemoveRaftVoterResponse {
     let mut response = decide(broker, request.clone()).await;
     if response.error_code == ErrorCode::NotController.code() {
-        let passed_on = voter_change::pass_on(broker, &request, ctx.api_version, CONTROLLER_TIMEOUT_MAX).await;
+        let passed_on = voter_change::pass_on(broker, &request, ctx.api_version, CONTROLLER_TIMEOUT_UNSAID).await;
         response = passed_on.unwrap_or_else(refused);
     }
     broker.metrics.errors(ApiKey::RemoveRaftVoter, [response.error_code]);
@@ -41,5 +41,5 @@ async fn remove(broker: &Arc<BrokerState>, request: &RemoveRaftVoterRequest) -> 
     let voter = voter_change::check(broker, request.cluster_id.as_deref(), request.voter_id)?;
     let removing = Arc::clone(broker);
     let change = async move { removing.quorum.remove_voter(voter).await };
-    voter_change::carry_out(change, CONTROLLER_TIMEOUT_MAX).await
+    voter_change::carry_out(change, CONTROLLER_TIMEOUT_UNSAID).await
 }

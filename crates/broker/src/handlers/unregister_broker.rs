@@ -8,11 +8,11 @@ use dohle_protocol::messages::unregister_broker::{UnregisterBrokerRequest, Unreg
 
 use crate::cluster::controller;
 use crate::dispatch::RequestContext;
-use crate::limits::CONTROLLER_TIMEOUT_MAX;
+use crate::limits::CONTROLLER_TIMEOUT_UNSAID;
 use crate::state::BrokerState;
 
 pub(crate) async fn handle(broker: &Arc<BrokerState>, _ctx: &RequestContext, request: UnregisterBrokerRequest) -> UnregisterBrokerResponse {
-    let outcome = match controller::change(broker, ControllerRequest::UnregisterBroker(request), CONTROLLER_TIMEOUT_MAX).await {
+    let outcome = match controller::change(broker, ControllerRequest::UnregisterBroker(request), CONTROLLER_TIMEOUT_UNSAID).await {
         Ok(ControllerReply::UnregisterBroker(outcome)) => outcome,
         Ok(other) => unreachable!("the reply to UnregisterBroker is not {other:?}"),
         Err(refusal) => Err(refusal),

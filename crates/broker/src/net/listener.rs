@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-use crate::cluster::active_controller;
+use crate::cluster::{active_controller, succession};
 use crate::config::{Endpoint, Listener};
 use crate::dispatch::ConnectionInfo;
 use crate::limits;
@@ -191,6 +191,8 @@ impl Acceptor {
             if let Some((id, epoch)) = heard_of {
                 stop.run_until_cancelled(active_controller::connection_closed(&broker, id, epoch))
                     .await;
+            } else if info.listener.is_controller {
+                stop.run_until_cancelled(succession::connection_closed(&broker)).await;
             }
         });
     }

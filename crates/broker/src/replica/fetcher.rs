@@ -190,6 +190,7 @@ impl Fetcher {
             let address = endpoints::inter_broker(&image, config, self.leader)
                 .ok_or_else(|| ClientError::Incomplete("it has not said where it is".to_owned()))?;
             self.connection = Some(Connection::open(&address, &self.client).await?);
+            self.broker.suspicion.is_alive(self.leader);
         }
         Ok(self.connection.as_ref().expect("it was made just now"))
     }
@@ -309,6 +310,7 @@ impl Fetcher {
         self.hang_up();
         if !std::mem::replace(&mut self.is_unreachable, true) {
             tracing::warn!("broker {} cannot be followed: {reason}", self.leader);
+            self.broker.suspicion.may_be_gone(self.leader);
         }
         let now = Instant::now();
         for question in questions {

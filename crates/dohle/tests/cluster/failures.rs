@@ -1,10 +1,13 @@
 //! What happens to the rest of a cluster when nodes end, in order or not.
 
+use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
 use dohle_protocol::ErrorCode;
+use dohle_storage::disk::Operation;
+use tokio::time::timeout;
 
-use crate::nodes::{Nodes, assert_created, until};
+use crate::nodes::{Nodes, PATIENCE, assert_created, until};
 
 const ALL: [i32; 3] = [1, 2, 3];
 
@@ -52,6 +55,48 @@ async fn the_controller_is_killed_and_another_one_fences_it_and_decides() {
     nodes.start(&[controller]).await;
     until(ALL.to_vec(), async || nodes.brokers(controller).await).await;
     assert_eq!(nodes.topics(controller).await, ["decided", "decided-too"]);
+}
+
+/// What it knows of the cluster would grow old.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f11_a_node_whose_metadata_log_has_no_room_ends_and_starts_when_there_is_some() {
+    let mut nodes = Nodes::of(&ALL);
+    let disks = ALL.map(|id| nodes.give_disk(id));
+    nodes.start(&ALL).await;
+    until(ALL.to_vec(), async || nodes.brokers(1).await).await;
+    let (_, full, other) = others(&nodes).await;
+    let disk = &disks[full as usize - 1];
+    let log = "__cluster_metadata-0/00000000000000000000.log";
+    disk.fail(Operation::Write, log, ErrorKind::StorageFull, u64::MAX);
+    assert_created(&nodes.create(other, "unheard", 1, 2, 10_000).await);
+    let failure = timeout(PATIENCE, nodes.broker(full).failed()).await.expect("it goes on");
+    assert!(failure.contains("__cluster_metadata-0"), "{failure}");
+    nodes.kill(full);
+    let refused = timeout(PATIENCE, nodes.try_start(full))
+        .await
+        .expect("it waits for ever")
+        .unwrap_err();
+    assert!(refused.to_string().contains("__cluster_metadata-0"), "{refused}");
+    disk.clear_faults();
+    nodes.start(&[full]).await;
+    until(vec!["unheard".to_owned()], async || nodes.topics(full).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_is_back_before_it_was_missed_need_not_wait_for_its_session() {
+    let mut nodes = Nodes::of(&ALL);
+    for id in ALL {
+        nodes.set(id, "broker.session.timeout.ms", "60000");
+    }
+    nodes.start(&ALL).await;
+    let (controller, other, _) = others(&nodes).await;
+    for killed in [other, controller] {
+        nodes.kill(killed);
+        let begun = Instant::now();
+        nodes.start(&[killed]).await;
+        let took = begun.elapsed();
+        assert!(took < Duration::from_secs(15), "{took:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -104,7 +149,7 @@ async fn one_after_the_other_is_restarted_and_none_is_missed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_waits_for_a_majority_for_as_long_as_it_takes() {
     let mut nodes = Nodes::of(&ALL);
-    let alone = tokio::time::timeout(Duration::from_secs(2), nodes.try_start(1)).await;
+    let alone = timeout(Duration::from_secs(2), nodes.try_start(1)).await;
     assert!(alone.is_err(), "one of three is no majority");
     nodes.start(&[1, 2]).await;
     assert_created(&nodes.create(2, "two-are-enough", 1, 2, 10_000).await);

@@ -3,10 +3,14 @@
 use std::time::Duration;
 
 use dohle_protocol::ErrorCode;
+use dohle_protocol::messages::broker_registration::BrokerRegistrationRequest;
 use dohle_protocol::messages::create_topics::{CreatableTopic, CreateTopicsRequest};
 use dohle_protocol::messages::init_producer_id::InitProducerIdRequest;
+use dohle_protocol::messages::unregister_broker::UnregisterBrokerRequest;
+use tokio::time::timeout;
+use uuid::Uuid;
 
-use crate::nodes::{Nodes, ask, assert_created, until};
+use crate::nodes::{Nodes, PATIENCE, ask, assert_created, until};
 
 const ALL: [i32; 3] = [1, 2, 3];
 
@@ -130,6 +134,34 @@ async fn g2_a_directory_of_another_cluster_is_refused() {
     let error = others.try_start(4).await.unwrap_err().to_string();
     assert!(error.contains(&cluster_id) && error.contains(&foreign_id), "{error}");
     assert_created(&nodes.create(1, "unharmed", 1, 3, 10_000).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn g2_a_broker_whose_number_another_process_has_got_ends() {
+    let mut nodes = Nodes::of(&[1]);
+    nodes.add_broker(2);
+    nodes.start(&[1]).await;
+    nodes.start(&[2]).await;
+    let unregister = UnregisterBrokerRequest {
+        broker_id: 2,
+        ..UnregisterBrokerRequest::default()
+    };
+    let register = BrokerRegistrationRequest {
+        broker_id: 2,
+        cluster_id: nodes.metadata(1).await.cluster_id.unwrap(),
+        incarnation_id: Uuid::from_u128(2),
+        ..BrokerRegistrationRequest::default()
+    };
+    let short = Duration::from_millis(200);
+    assert!(timeout(short, nodes.broker(2).superseded()).await.is_err());
+    // It may be quicker to register again.
+    until(0, async || {
+        nodes.ask(1, &unregister).await;
+        ask(&nodes.controller_addresses()[&1], &register).await.error_code
+    })
+    .await;
+    timeout(PATIENCE, nodes.broker(2).superseded()).await.unwrap();
+    assert!(timeout(short, nodes.broker(1).superseded()).await.is_err());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

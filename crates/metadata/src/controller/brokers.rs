@@ -80,16 +80,17 @@ impl Controller {
                 ..record
             }
         } else {
-            self.replace(draft, soft, now_ms, (id, existing.as_deref()), request.previous_broker_epoch)?;
+            self.replace(draft, soft, existing.as_deref(), (request.previous_broker_epoch, &record))?;
+            let last_epoch = draft.image().brokers().last_epoch(id);
             RegisterBrokerRecord {
-                broker_epoch: existing.as_ref().map_or(now_ms, |broker| now_ms.max(broker.epoch + 1)),
+                broker_epoch: last_epoch.map_or(now_ms, |last| now_ms.max(last + 1)),
                 fenced: true,
                 ..record
             }
         };
         let epoch = record.broker_epoch;
         draft.push(record);
-        soft.registered(id, now_ms);
+        soft.registered(id);
         Ok(epoch)
     }
 
@@ -97,51 +98,68 @@ impl Controller {
     fn replace(
         &self,
         draft: &mut Draft,
-        soft: &mut Soft,
-        now_ms: i64,
-        (id, existing): (BrokerId, Option<&BrokerImage>),
-        ended_epoch: i64,
+        soft: &Soft,
+        existing: Option<&BrokerImage>,
+        (ended_epoch, newcomer): (i64, &RegisterBrokerRecord),
     ) -> Result<(), Refusal> {
         let ended_in_order = existing.is_some_and(|broker| broker.epoch == ended_epoch);
         if let Some(broker) = existing {
-            if !ended_in_order && self.is_live(broker, soft, now_ms) {
+            if !ended_in_order && self.is_live(broker, soft, newcomer) {
                 let message = "Another broker is registered with that broker id.";
                 return Err(Refusal::new(ErrorCode::DuplicateBrokerRegistration, message));
             }
             if !broker.fenced {
-                self.fence(draft, soft, broker, Leaving::Lost);
+                self.fence(draft, broker, Leaving::Lost);
             }
         }
         if !ended_in_order {
             // What was in memory only may be lost. The registration is not accepted without this, so it cannot be forgotten.
-            self.distrust(draft, id);
+            self.distrust(draft, BrokerId(newcomer.broker_id));
         }
         Ok(())
     }
 
     /// Whether the process behind a registration may still be there. The one that was here on this node before is not: it held the lock
-    /// of the directory that this one has now.
-    fn is_live(&self, broker: &BrokerImage, soft: &Soft, now_ms: i64) -> bool {
-        let may_be = soft.knows(broker.id) || !broker.fenced && broker.id != self.node_id;
-        may_be && !soft.is_silent(broker.id, now_ms, self.session_timeout_ms)
+    /// of the directory that the newcomer has now. Nor is one whose listeners the newcomer has, unless it is connected.
+    fn is_live(&self, broker: &BrokerImage, soft: &Soft, newcomer: &RegisterBrokerRecord) -> bool {
+        let may_be = if is_reached_at(&newcomer.endpoints) && broker.endpoints == newcomer.endpoints {
+            soft.is_connected(broker.id)
+        } else {
+            soft.knows(broker.id) || !broker.fenced && broker.id != self.node_id
+        };
+        may_be && !soft.is_silent(broker.id, self.session_timeout_ms)
     }
 
-    pub(super) fn fence_silent_brokers(&self, draft: &mut Draft, soft: &mut Soft, now_ms: i64) {
-        let is_silent = |broker: &&Arc<BrokerImage>| !broker.fenced && soft.is_silent(broker.id, now_ms, self.session_timeout_ms);
+    pub(super) fn fence_silent_brokers(&self, draft: &mut Draft, soft: &mut Soft) {
+        let is_silent = |broker: &&Arc<BrokerImage>| !broker.fenced && soft.is_silent(broker.id, self.session_timeout_ms);
         let silent: Vec<_> = draft.image().brokers().iter().filter(is_silent).cloned().collect();
         for broker in silent {
-            self.fence(draft, soft, &broker, Leaving::Lost);
+            self.fence(draft, &broker, Leaving::Lost);
+            soft.forget(broker.id);
         }
+    }
+
+    pub(super) fn fence_unheard(&self, draft: &mut Draft, soft: &Soft, id: BrokerId) {
+        let unheard = draft.image().broker(id).filter(|broker| !broker.fenced && !soft.knows(id)).cloned();
+        if let Some(broker) = unheard {
+            self.fence(draft, &broker, Leaving::Lost);
+        }
+    }
+
+    /// The connection by which the process was heard of has broken.
+    pub(super) fn hung_up(&self, draft: &Draft, soft: &mut Soft, id: BrokerId, epoch: i64) -> Result<(), Refusal> {
+        registered(draft.image(), id, epoch)?;
+        soft.hung_up(id);
+        Ok(())
     }
 
     /// The process is known to be gone.
     pub(super) fn fence_broker(&self, draft: &mut Draft, soft: &mut Soft, id: BrokerId, epoch: i64) -> Result<(), Refusal> {
         let broker = registered(draft.image(), id, epoch)?;
-        if broker.fenced {
-            soft.forget(id);
-        } else {
-            self.fence(draft, soft, &broker, Leaving::Lost);
+        if !broker.fenced {
+            self.fence(draft, &broker, Leaving::Lost);
         }
+        soft.forget(id);
         Ok(())
     }
 
@@ -161,16 +179,10 @@ impl Controller {
         Ok(())
     }
 
-    pub(super) fn heartbeat(
-        &self,
-        draft: &mut Draft,
-        soft: &mut Soft,
-        now_ms: i64,
-        request: &BrokerHeartbeatRequest,
-    ) -> Result<BrokerState, Refusal> {
+    pub(super) fn heartbeat(&self, draft: &mut Draft, soft: &mut Soft, request: &BrokerHeartbeatRequest) -> Result<BrokerState, Refusal> {
         let id = BrokerId(request.broker_id);
         let broker = registered(draft.image(), id, request.broker_epoch)?;
-        soft.heard_of(id, now_ms, request.current_metadata_offset);
+        soft.heard_of(id, request.current_metadata_offset);
         let caught_up = soft.is_caught_up(id, request.current_metadata_offset);
         let wants_shut_down = request.want_shut_down || broker.in_controlled_shutdown && !broker.fenced;
         let mut should_shut_down = false;
@@ -183,7 +195,8 @@ impl Controller {
                 self.elect(draft);
                 self.grow_internal_topics(draft);
             }
-            (false, true, false) => self.fence(draft, soft, &broker, Leaving::Lost),
+            // It is there all the same: nobody else gets its id.
+            (false, true, false) => self.fence(draft, &broker, Leaving::Lost),
             (false, _, true) => should_shut_down = self.shut_down(draft, soft, &broker),
         }
         let broker = draft.image().broker(id).expect("a heartbeat does not unregister");
@@ -215,15 +228,20 @@ impl Controller {
         if hands_over || !soft.has_handed_over(broker.id, active) {
             return false;
         }
-        self.fence(draft, soft, broker, Leaving::InOrder);
+        self.fence(draft, broker, Leaving::InOrder);
+        soft.forget(broker.id);
         true
     }
 
-    fn fence(&self, draft: &mut Draft, soft: &mut Soft, broker: &BrokerImage, leaving: Leaving) {
+    fn fence(&self, draft: &mut Draft, broker: &BrokerImage, leaving: Leaving) {
         self.leave(draft, broker.id, leaving);
         draft.push(change_of(broker, |record| record.fenced = 1));
-        soft.forget(broker.id);
     }
+}
+
+/// Whether others reach a broker by these, so that no two processes can have them at the same time.
+fn is_reached_at(endpoints: &[BrokerEndpoint]) -> bool {
+    !endpoints.is_empty() && endpoints.iter().all(|endpoint| !endpoint.host.is_empty())
 }
 
 fn check_registration(image: &ClusterImage, request: &BrokerRegistrationRequest) -> Result<(), Refusal> {

@@ -11,6 +11,8 @@ use crate::record::{BrokerChangeRecord, BrokerEndpoint, MetadataRecord, Register
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct BrokersImage {
     by_id: SharedMap<BrokerId, Arc<BrokerImage>>,
+    /// The last epochs of those that were unregistered: whoever has such an id next is not to be taken for an earlier process.
+    unregistered: SharedMap<BrokerId, i64>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -55,6 +57,12 @@ impl BrokersImage {
         self.get(id).is_some_and(|broker| broker.is_active())
     }
 
+    /// Of the last registration of the id, whether it is valid or not.
+    pub fn last_epoch(&self, id: BrokerId) -> Option<i64> {
+        let registered = self.get(id).map(|broker| broker.epoch);
+        registered.or_else(|| self.unregistered.get(&id).copied())
+    }
+
     /// In the order of the ids.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<BrokerImage>> {
         self.by_id.values()
@@ -74,6 +82,7 @@ impl BrokersImage {
             fenced: record.fenced,
             in_controlled_shutdown: record.in_controlled_shutdown,
         };
+        self.unregistered.remove(&broker.id);
         self.by_id.insert(broker.id, Arc::new(broker));
     }
 
@@ -103,6 +112,7 @@ impl BrokersImage {
             "broker {} was registered again",
             record.broker_id
         );
+        self.unregistered.insert(BrokerId(record.broker_id), record.broker_epoch);
     }
 
     pub(super) fn write(&self, records: &mut Vec<MetadataRecord>) {
@@ -119,5 +129,19 @@ impl BrokersImage {
             };
             record.into()
         }));
+        for (id, epoch) in self.unregistered.iter() {
+            let (broker_id, broker_epoch) = (id.0, *epoch);
+            let come = RegisterBrokerRecord {
+                broker_id,
+                broker_epoch,
+                ..Default::default()
+            };
+            let gone = UnregisterBrokerRecord {
+                broker_id,
+                broker_epoch,
+                ..Default::default()
+            };
+            records.extend([come.into(), gone.into()]);
+        }
     }
 }

@@ -103,8 +103,8 @@ fn an_id_in_use_is_refused_until_its_owner_falls_silent() {
     assert_eq!(cluster.register(2, 102), Ok(first), "the same process may say it again");
     assert!(!cluster.image.broker(BrokerId(2)).unwrap().fenced);
 
-    for _ in 0..4 {
-        cluster.now_ms += 3_000;
+    for _ in 0..3 {
+        cluster.now_ms += 1_500;
         let epoch = cluster.epoch(1);
         cluster.beat(1, epoch, false, false).unwrap();
     }
@@ -113,6 +113,67 @@ fn an_id_in_use_is_refused_until_its_owner_falls_silent() {
     assert!(cluster.image.broker(BrokerId(2)).unwrap().fenced);
     assert_eq!(cluster.beat(2, first, false, false).unwrap_err().code, ErrorCode::StaleBrokerEpoch);
     assert_eq!(cluster.beat(9, 1, false, false).unwrap_err().code, ErrorCode::StaleBrokerEpoch);
+}
+
+#[test]
+fn who_is_fenced_by_its_own_wish_keeps_its_id() {
+    let mut cluster = Cluster::of(2);
+    cluster.fence(2);
+    assert_eq!(cluster.register(2, 999).unwrap_err().code, ErrorCode::DuplicateBrokerRegistration);
+    cluster.alive(2);
+    assert!(!cluster.image.broker(BrokerId(2)).unwrap().fenced);
+}
+
+/// A process at this place.
+fn at(port: u16, incarnation: u128) -> BrokerRegistrationRequest {
+    let listener = Listener {
+        name: "PLAINTEXT".to_owned(),
+        host: "b".to_owned(),
+        port,
+        ..Default::default()
+    };
+    BrokerRegistrationRequest {
+        listeners: vec![listener],
+        ..registration(2, incarnation)
+    }
+}
+
+#[test]
+fn who_has_the_listeners_of_a_process_that_hung_up_has_taken_its_place() {
+    let refused = Err(ErrorCode::DuplicateBrokerRegistration);
+    let register = |cluster: &mut Cluster, request| cluster.register_with(request).map(drop).map_err(|refusal| refusal.code);
+    let mut cluster = Cluster::of(1);
+    register(&mut cluster, at(9092, 1)).unwrap();
+    cluster.alive(2);
+    cluster.on_replicas(&[2, 1]);
+    assert_eq!(register(&mut cluster, at(9092, 2)), refused, "it is connected");
+    let first = cluster.epoch(2);
+    let hung_up = |broker_epoch| ControllerRequest::BrokerHungUp {
+        broker_id: BrokerId(2),
+        broker_epoch,
+    };
+    let ControllerReply::BrokerHungUp(reply) = cluster.ask(hung_up(first - 1)) else {
+        unreachable!()
+    };
+    assert_eq!(reply.unwrap_err().code, ErrorCode::StaleBrokerEpoch);
+    assert_eq!(
+        register(&mut cluster, at(9092, 2)),
+        refused,
+        "it was an earlier process that hung up"
+    );
+    assert_eq!(cluster.decide(hung_up(first)).records, []);
+    assert_eq!(register(&mut cluster, at(9093, 2)), refused, "it may be there still");
+    cluster.alive(2);
+    assert_eq!(register(&mut cluster, at(9092, 2)), refused, "it is connected again");
+    cluster.ask(hung_up(first));
+    register(&mut cluster, at(9092, 2)).unwrap();
+    assert!(cluster.epoch(2) > first && cluster.led("t") == (1, vec![1]));
+
+    // Whoever died with the controller, and is back before another one is there.
+    cluster.alive(2);
+    cluster.soft = Soft::default();
+    assert_eq!(register(&mut cluster, at(9093, 3)), refused);
+    register(&mut cluster, at(9092, 3)).unwrap();
 }
 
 #[test]
@@ -168,8 +229,8 @@ fn a_single_node_that_crashed_leads_again_in_a_new_epoch() {
 fn a_silent_broker_is_fenced_and_an_in_sync_replica_takes_over() {
     let mut cluster = Cluster::of(3);
     cluster.on_replicas(&[2, 3, 1]);
-    for _ in 0..4 {
-        cluster.now_ms += 3_000;
+    for _ in 0..3 {
+        cluster.now_ms += 1_500;
         for id in [1, 3] {
             let epoch = cluster.epoch(id);
             cluster.beat(id, epoch, false, false).unwrap();
@@ -195,12 +256,57 @@ fn a_silent_broker_is_fenced_and_an_in_sync_replica_takes_over() {
 #[test]
 fn a_controller_that_slept_blames_nobody() {
     let mut cluster = Cluster::of(2);
-    cluster.now_ms += 3_600_000;
-    assert_eq!(cluster.decide(ControllerRequest::FenceSilentBrokers).records, []);
-    cluster.now_ms += 3_000;
-    assert_eq!(cluster.decide(ControllerRequest::FenceSilentBrokers).records, []);
+    // Or was kept from deciding by its disk, when both were about to be heard of again.
+    for slept_ms in [3_600_000, 2_900] {
+        cluster.now_ms += 1_000;
+        assert_eq!(cluster.decide(ControllerRequest::FenceSilentBrokers).records, []);
+        cluster.now_ms += slept_ms;
+        assert_eq!(cluster.decide(ControllerRequest::FenceSilentBrokers).records, []);
+    }
+    for _ in 0..2 {
+        cluster.now_ms += 1_500;
+        assert_eq!(cluster.decide(ControllerRequest::FenceSilentBrokers).records, []);
+    }
     cluster.now_ms += 1;
     assert_eq!(cluster.decide(ControllerRequest::FenceSilentBrokers).records.len(), 2);
+}
+
+#[test]
+fn the_controller_before_this_one_has_less_time_to_be_heard_of() {
+    let mut cluster = Cluster::of(3);
+    cluster.on_replicas(&[2, 3, 1]);
+    cluster.soft = Soft::default();
+    cluster.alive(3);
+    let unheard = |id| ControllerRequest::FenceUnheard { broker_id: BrokerId(id) };
+    assert_eq!(cluster.decide(unheard(3)).records, []);
+    assert_eq!(cluster.decide(unheard(9)).records, [], "a controller that is no broker");
+    cluster.ask(unheard(2));
+    assert!(cluster.image.broker(BrokerId(2)).unwrap().fenced);
+    assert_eq!(cluster.partition("t").leader, BrokerId(3));
+    assert_eq!(cluster.decide(unheard(2)).records, []);
+}
+
+#[test]
+fn a_clock_that_is_set_back_saves_nobody() {
+    let mut cluster = Cluster::of(2);
+    for _ in 0..2 {
+        cluster.now_ms += 1_000;
+        cluster.alive(1);
+    }
+    cluster.now_ms -= 3_600_000;
+    cluster.alive(1);
+    for _ in 0..2 {
+        cluster.now_ms += 500;
+        assert_eq!(cluster.decide(ControllerRequest::FenceSilentBrokers).records, []);
+    }
+    cluster.now_ms += 1;
+    cluster.ask(ControllerRequest::FenceSilentBrokers);
+    let is_fenced = |cluster: &Cluster, id| cluster.image.broker(BrokerId(id)).unwrap().fenced;
+    assert!(is_fenced(&cluster, 2) && !is_fenced(&cluster, 1));
+    assert!(
+        cluster.register(2, 999).unwrap() > 1_000_000,
+        "epochs rise, whatever the clock says"
+    );
 }
 
 #[test]

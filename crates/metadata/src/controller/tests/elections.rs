@@ -1,6 +1,7 @@
 //! Elections on request, and the return of preferred leaders.
 
 use super::alter_partition::propose;
+use super::restarts::kill;
 use super::*;
 use crate::delta::Delta;
 use dohle_protocol::messages::elect_leaders::TopicPartitions;
@@ -83,7 +84,7 @@ fn an_unclean_election_prefers_who_once_held_all() {
     cluster.on_replicas(&[1, 2, 3]);
     cluster.set_topic_config("t", "min.insync.replicas", "2");
     propose(&mut cluster, &[1, 3]).unwrap();
-    cluster.fence(3);
+    kill(&mut cluster, 3);
     cluster.register(3, 903).unwrap();
     assert_eq!(cluster.holders("t"), [vec![1], vec![], vec![3]]);
     cluster.fence(1);

@@ -25,6 +25,8 @@ struct World {
     ended: BTreeMap<i32, i64>,
     /// Who holds all that is committed, at least.
     holders: BTreeMap<PartitionKey, BTreeSet<i32>>,
+    /// Of each broker, the last.
+    epochs: BTreeMap<i32, i64>,
 }
 
 impl World {
@@ -38,6 +40,7 @@ impl World {
             incarnations: 1000,
             ended: BTreeMap::new(),
             holders: BTreeMap::new(),
+            epochs: BTreeMap::new(),
         }
     }
 
@@ -80,6 +83,9 @@ impl World {
             20 => self.fence_or_unregister(),
             _ => ControllerRequest::BalanceLeaders,
         };
+        if self.chance(20) {
+            self.cluster.now_ms -= 100_000;
+        }
         let before = self.cluster.image.clone();
         let decision = self.cluster.decide(request.clone());
         self.watch(&before, &request, &decision);
@@ -142,7 +148,7 @@ impl World {
     }
 
     fn silence(&mut self) -> ControllerRequest {
-        self.cluster.now_ms += 1_600;
+        self.cluster.now_ms += 1_400;
         ControllerRequest::FenceSilentBrokers
     }
 
@@ -260,6 +266,10 @@ impl World {
             && self.random.below(3) > 0
         {
             self.ended.insert(beat.broker_id, beat.broker_epoch);
+        }
+        if let (ControllerRequest::RegisterBroker(request), ControllerReply::RegisterBroker(Ok(epoch))) = (request, &decision.reply) {
+            let last = self.epochs.insert(request.broker_id, *epoch);
+            assert!(last < Some(*epoch), "{last:?} {epoch}");
         }
         let lost = lost_by(before, request, &decision.reply);
         // One decision may change a partition more than once.

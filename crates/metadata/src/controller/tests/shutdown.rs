@@ -34,6 +34,32 @@ fn a_broker_hands_over_before_it_stops() {
 }
 
 #[test]
+fn a_broker_that_asks_again_before_it_was_answered_does_not_go_sooner() {
+    let mut cluster = Cluster::of(2);
+    cluster.on_replicas(&[1, 2]);
+    cluster.alive(2);
+    let committed = Offset(cluster.offset());
+    assert!(!stop(&mut cluster, 1).should_shut_down);
+    // Decided with the one before, for the same entry.
+    cluster.soft.reached(committed);
+    let again = ControllerRequest::BrokerHeartbeat(BrokerHeartbeatRequest {
+        broker_id: 1,
+        broker_epoch: cluster.epoch(1),
+        want_shut_down: true,
+        ..Default::default()
+    });
+    let decision = cluster
+        .controller
+        .decide(&cluster.image, &mut cluster.soft, cluster.now_ms, 0, again);
+    let ControllerReply::BrokerHeartbeat(Ok(state)) = decision.reply else {
+        unreachable!()
+    };
+    assert!(!state.should_shut_down, "2 does not know yet that it leads");
+    cluster.alive(2);
+    assert!(stop(&mut cluster, 1).should_shut_down);
+}
+
+#[test]
 fn a_broker_without_replicas_stops_at_once() {
     let mut cluster = Cluster::of(2);
     cluster.on_replicas(&[1]);
