@@ -8,6 +8,7 @@ import subprocess
 import time
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 
 from harness.cluster import DohleCluster, KafkaCluster
 from harness.ledger import Writer
@@ -27,6 +28,7 @@ STEADY_S = 5 if QUICK else 15
 MOVED_PARTITIONS = 200 if QUICK else 1000
 AFTER_FAULT_S = {"dohle": 15, "kafka": 60}
 CREATE_TIMEOUT_S = 60
+CREATE_ATTEMPT_S = 5
 
 
 class Probe(Writer):
@@ -123,8 +125,17 @@ def topic_after_controller_killed(peer):
         killed = time.monotonic()
         controller.kill()
         peer.topics += 1
-        peer.cluster.create(f"t{peer.topics}", assignment=[others], via=others, timeout_s=CREATE_TIMEOUT_S)
+        peer.cluster.wait("a topic is created", lambda: created(peer, f"t{peer.topics}", others), CREATE_TIMEOUT_S)
         return time.monotonic() - killed
+
+
+def created(peer, topic, brokers):
+    """Whether `topic` is there now. An attempt that is not answered may have been carried out all the same."""
+    try:
+        peer.cluster.create(topic, assignment=[brokers], via=brokers, timeout_s=CREATE_ATTEMPT_S)
+    except KafkaException as error:
+        return error.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS
+    return True
 
 
 def back_in_sync(peer):
