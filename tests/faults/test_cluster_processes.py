@@ -7,6 +7,7 @@ import itertools
 import time
 
 import pytest
+from confluent_kafka.admin import AdminClient
 
 from harness.cluster import WAIT_S, DohleCluster
 from harness.group_history import check as check_group
@@ -52,6 +53,8 @@ def test_f3_the_active_controller_dies(cluster, rounds):
         killed = time.monotonic()
         cluster.create(f"after-{number}", 1, assignment=[[other for other in cluster.members if other != victim.id]])
         created = time.monotonic() - killed
+        followed = f"node {victim.id}, the controller, has ended: this node stands for election"
+        assert any(followed in member.log() for member in cluster.running), "the lease of a dead controller was waited for"
         stand.flow()
         print(f"a topic was created {created:.2f} s after the controller died; all partitions took records after {stand.gap_since(killed):.2f} s")
         assert created < SESSION_S + CREATE_MAX_S
@@ -116,7 +119,9 @@ def test_f6_the_coordinator_of_a_group_sleeps(cluster, tmp_path, own, rounds):
     members = [own(Confluent(tmp_path, cluster.bootstrap, "t", "group", 6000)) for _ in range(2)]
     cluster.wait("both read", lambda: all(member.held() for member in members) and all(member.records() for member in members))
     for _ in rounds:
-        described = cluster.admin().describe_consumer_groups(["group"])["group"].result(WAIT_S)
+        # A client that was asked before goes on asking where the coordinator was then.
+        admin = AdminClient({"bootstrap.servers": cluster.bootstrap})
+        described = cluster.wait("the group is described", lambda: admin.describe_consumer_groups(["group"])["group"].result(WAIT_S))
         sleeper = cluster.members[described.coordinator.id]
         sleeper.pause()
         stand.flow()

@@ -8,16 +8,18 @@ import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from harness.power import CAN_BE_CUT, PowerCutDisk
+from harness.power import CAN_BE_CUT, IMAGE_BYTES, PowerCutDisk
 
 PARTITIONS = 3
+CYCLE_BYTES_MAX = 8 << 20
 
 pytestmark = pytest.mark.skipif(not CAN_BE_CUT, reason="mounting a loop device needs root")
 
 
 @pytest.fixture
-def disk(tmp_path):
-    made = PowerCutDisk(tmp_path).mount()
+def disk(tmp_path, request):
+    """Has room for all that is written between so many cuts."""
+    made = PowerCutDisk(tmp_path, max(IMAGE_BYTES, request.config.getoption("--cycles") * CYCLE_BYTES_MAX)).mount()
     yield made
     made.kill()
 
@@ -92,11 +94,13 @@ def cut_power_under_load(node, disk, ledger, topic):
     ledger.is_open = True
     writer = threading.Thread(target=ledger.write_until, args=(node.address, topic, stop))
     writer.start()
-    assert ledger.fresh.wait(30), f"nothing was acknowledged\n{node.log()}"
-    time.sleep(random.uniform(0, 0.3))
-    ledger.is_open = False
-    disk.cut()
-    stop.set()
+    try:
+        assert ledger.fresh.wait(30), f"nothing was acknowledged\n{node.log()}"
+        time.sleep(random.uniform(0, 0.3))
+        ledger.is_open = False
+        disk.cut()
+    finally:
+        stop.set()
     node.kill()
     writer.join()
     disk.unmount()
