@@ -123,6 +123,7 @@ fn context(leader_epoch: LeaderEpoch) -> AppendContext {
         now_ms: NOW_MS,
         origin: AppendOrigin::Coordinator,
         zstd_allowed: true,
+        turned_away: None,
     }
 }
 

@@ -44,6 +44,7 @@ use crate::replica::isr_proposals::{self, IsrProposals};
 use crate::replica::log_directory::LogDirectory;
 use crate::replica::schedule::Schedule;
 use crate::replica::table::ReplicaTable;
+use crate::replica::turned_away::TurnedAway;
 use crate::state::BrokerState;
 
 /// Name of the directory of the metadata log in the first log directory.
@@ -337,6 +338,7 @@ fn assemble(config: NodeConfig, quorum: Quorum, peers: NodeLinks, clients: &[Bou
         suspicion: Suspicion::default(),
         replicas: Late::new(),
         services,
+        turned_away: TurnedAway::default(),
         groups: GroupCoordinator::new(Arc::clone(&metrics)),
         fetch_sessions: Mutex::new(FetchSessionCache::new(settings.fetch_sessions_max)),
         connections: Arc::default(),

@@ -209,3 +209,9 @@ pub(crate) const ISR_PROPOSAL_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How often it is looked whether the followers have deleted what a client had deleted.
 pub(crate) const LOW_WATERMARK_LOOK: Duration = Duration::from_millis(50);
+
+/// So long it is remembered that a batch of an idempotent producer was turned away: whatever was sent behind it has come by then.
+pub(crate) const TURNED_AWAY_REMEMBERED: Duration = Duration::from_secs(30);
+
+/// Producers and partitions of which that is remembered.
+pub(crate) const TURNED_AWAY_MAX: usize = 10_000;

@@ -17,3 +17,4 @@ pub(crate) mod schedule;
 pub(crate) mod table;
 mod tail_cache;
 pub(crate) mod topic_settings;
+pub(crate) mod turned_away;

@@ -22,6 +22,7 @@ use crate::metrics::Metrics;
 use crate::net::connection_counts::ConnectionCounts;
 use crate::replica::cell::CellServices;
 use crate::replica::table::ReplicaTable;
+use crate::replica::turned_away::TurnedAway;
 
 /// One node, from the point of view of a handler.
 pub(crate) struct BrokerState {
@@ -43,6 +44,7 @@ pub(crate) struct BrokerState {
     /// Known when it is known to which cluster the log directories belong; listeners for clients are opened later.
     pub(crate) replicas: Late<ReplicaTable>,
     pub(crate) services: Arc<CellServices>,
+    pub(crate) turned_away: TurnedAway,
     pub(crate) groups: GroupCoordinator,
     pub(crate) fetch_sessions: Mutex<FetchSessionCache>,
     pub(crate) connections: Arc<ConnectionCounts>,

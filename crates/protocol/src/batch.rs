@@ -218,6 +218,12 @@ pub fn decrement_sequence(sequence: i32, records: i32) -> i32 {
     sequence.wrapping_sub(records) & i32::MAX
 }
 
+/// Sequence numbers go round, so "before" is the shorter way.
+pub fn sequence_is_before(sequence: i32, other: i32) -> bool {
+    let distance = decrement_sequence(other, sequence);
+    distance != 0 && distance < 1 << 30
+}
+
 /// CRC-32C, the checksum of batches and of the files beside them.
 pub fn crc32c(bytes: &[u8]) -> u32 {
     crc32c::crc32c(bytes)

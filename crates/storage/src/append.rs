@@ -10,7 +10,6 @@ use dohle_protocol::id::{LeaderEpoch, Offset, ProducerId};
 use dohle_protocol::record::RecordError;
 
 use crate::batch_validator::{self, RecordRejection, ValidationContext, ValidationError};
-use crate::limits::PRODUCERS_WITHOUT_ROOM_MAX;
 use crate::partition_log::{LogError, PartitionLog};
 use crate::producer_state::{Admission, ProducerError};
 use crate::segment::{AppendFailure, Segment};
@@ -35,6 +34,9 @@ pub struct AppendContext {
     pub origin: AppendOrigin,
     /// False for Produce before version 7.
     pub zstd_allowed: bool,
+    /// Why an earlier batch of the same producer was turned away lately, if one was. A batch that has to come after that one, or may have
+    /// to, is turned away for the same reason.
+    pub turned_away: Option<ErrorCode>,
 }
 
 /// What has been appended.
@@ -76,10 +78,8 @@ pub enum AppendError {
     },
     #[error(transparent)]
     Storage(#[from] LogError),
-    /// Not the producer's fault, so not the error of a gap in its sequence: librdkafka would answer that with a new epoch, in which it sends
-    /// again what other partitions may have taken already.
-    #[error("the disk had no room for the batch of producer {0} before this one")]
-    BehindOneWithoutRoom(ProducerId),
+    #[error("a batch of producer {producer_id} before this one was turned away: {reason}")]
+    BehindTurnedAway { producer_id: ProducerId, reason: ErrorCode },
     #[error("an earlier write has failed; the log must be opened anew")]
     Torn,
 }
@@ -94,7 +94,8 @@ impl AppendError {
             AppendError::Replicated(_) => ErrorCode::CorruptMessage,
             AppendError::Epochs { .. } => ErrorCode::FencedLeaderEpoch,
             AppendError::Offsets { .. } => ErrorCode::OffsetOutOfRange,
-            AppendError::Storage(_) | AppendError::BehindOneWithoutRoom(_) | AppendError::Torn => ErrorCode::KafkaStorageError,
+            AppendError::BehindTurnedAway { reason, .. } => *reason,
+            AppendError::Storage(_) | AppendError::Torn => ErrorCode::KafkaStorageError,
         }
     }
 
@@ -124,6 +125,7 @@ impl PartitionLog {
             now_ms,
             origin,
             zstd_allowed,
+            turned_away,
         } = context;
         self.begin_append(now_ms)?;
         let valid = batch_validator::validate(
@@ -147,18 +149,21 @@ impl PartitionLog {
             rolled: false,
             bytes: batch.bytes.clone(),
         };
-        let producer = batch.header.producer_id;
+        let producer_id = batch.header.producer_id;
         let admission = self.producers.check(&batch.header, marker.as_ref(), origin);
-        if matches!(admission, Err(ProducerError::OutOfOrder { .. })) && self.without_room.contains(&producer) {
-            return Err(AppendError::BehindOneWithoutRoom(producer));
+        let is_ahead = match admission {
+            Err(ProducerError::OutOfOrder { .. }) => true,
+            // Of a producer of which nothing is known any sequence would be taken.
+            Ok(Admission::Append) => self.producers.get(producer_id).is_none(),
+            _ => false,
+        };
+        if let (Some(reason), true) = (turned_away, is_ahead) {
+            return Err(AppendError::BehindTurnedAway { producer_id, reason });
         }
         match admission? {
             Admission::Append => {
-                let written = self.write(&[(batch, marker)], &info.bytes, now_ms);
-                if written.is_err() || !self.without_room.is_empty() {
-                    self.note_room(producer, &written);
-                }
-                Ok(AppendInfo { rolled: written?, ..info })
+                let rolled = self.write(&[(batch, marker)], &info.bytes, now_ms)?;
+                Ok(AppendInfo { rolled, ..info })
             }
             Admission::Duplicate(known) => Ok(AppendInfo {
                 base_offset: known.first_offset(),
@@ -175,7 +180,6 @@ impl PartitionLog {
     /// last batch that is cut is left out.
     pub fn append_as_follower(&mut self, mut records: Bytes, leader_epoch: LeaderEpoch, now_ms: i64) -> Result<AppendInfo, AppendError> {
         self.begin_append(now_ms)?;
-        self.without_room.clear();
         let (batches, size) = self.check_replicated(&records, leader_epoch)?;
         records.truncate(size);
         let mut info = AppendInfo {
@@ -196,19 +200,6 @@ impl PartitionLog {
             }
         }
         Ok(info)
-    }
-
-    fn note_room(&mut self, producer: ProducerId, written: &Result<bool, AppendError>) {
-        match written {
-            Err(AppendError::Storage(error)) if error.is_disk_full() => {
-                if producer != ProducerId::NONE && self.without_room.len() < PRODUCERS_WITHOUT_ROOM_MAX {
-                    self.without_room.insert(producer);
-                }
-            }
-            _ => {
-                self.without_room.remove(&producer);
-            }
-        }
     }
 
     fn begin_append(&mut self, now_ms: i64) -> Result<(), AppendError> {

@@ -45,6 +45,3 @@ pub const READ_BUFFER_BYTES: usize = READ_BYTES_MAX + (64 << 10);
 
 /// Buffers that the pool keeps when nobody reads.
 pub const FREE_READ_BUFFERS_MAX: usize = 4;
-
-/// Producers whose batches a log turned away on a full disk, and of which it remembers that.
-pub const PRODUCERS_WITHOUT_ROOM_MAX: usize = 1000;

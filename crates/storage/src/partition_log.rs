@@ -1,12 +1,11 @@
 //! One partition's log: an ordered list of segments, what its producers have written, and which leader epoch began where.
 
-use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use dohle_protocol::ErrorCode;
-use dohle_protocol::id::{LeaderEpoch, Offset, PartitionIndex, ProducerId, TopicId};
+use dohle_protocol::id::{LeaderEpoch, Offset, PartitionIndex, TopicId};
 
 use crate::cleaner::CleaningState;
 use crate::disk::Disk;
@@ -71,8 +70,6 @@ pub struct PartitionLog {
     /// How many segments have been deleted, for the names of their files.
     pub(crate) deletions: u64,
     pub(crate) cleaning: CleaningState,
-    /// Producers of which a batch found no room on the disk, until one of theirs does again: what they sent behind it is no gap of theirs.
-    pub(crate) without_room: BTreeSet<ProducerId>,
     /// A write failed in a way that leaves the end of the file unknown: no more appends until the log has been opened anew.
     pub(crate) torn: bool,
     /// Offset of the newest producer snapshot in the directory.

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use dohle_protocol::batch::{BatchHeader, NO_SEQUENCE, NO_TIMESTAMP, decrement_sequence, increment_sequence};
+use dohle_protocol::batch::{BatchHeader, NO_SEQUENCE, NO_TIMESTAMP, decrement_sequence, increment_sequence, sequence_is_before};
 use dohle_protocol::control_record::EndTxnMarker;
 use dohle_protocol::error_code::ErrorCode;
 use dohle_protocol::id::{Offset, ProducerEpoch, ProducerId};
@@ -166,7 +166,7 @@ impl ProducerEntry {
         if received == expected {
             return Ok(());
         }
-        let forgotten = |oldest: &BatchMetadata| is_before(batch.last_sequence(), oldest.first_sequence());
+        let forgotten = |oldest: &BatchMetadata| sequence_is_before(batch.last_sequence(), oldest.first_sequence());
         if batch.producer_epoch == self.epoch && self.batches.first().is_some_and(forgotten) {
             return Err(ProducerError::OldDuplicate { producer_id, received });
         }
@@ -176,12 +176,6 @@ impl ProducerEntry {
             received,
         })
     }
-}
-
-/// Sequence numbers go round, so "before" is the shorter way.
-fn is_before(sequence: i32, other: i32) -> bool {
-    let distance = decrement_sequence(other, sequence);
-    distance != 0 && distance < 1 << 30
 }
 
 /// The producers of one log. Costs nothing while there are none.

@@ -1,6 +1,5 @@
 //! Opening a log: after a clean shutdown with as few reads as possible, after a crash by checking what may not have been synced.
 
-use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -323,7 +322,6 @@ fn load(
         deleted: Vec::new(),
         deletions: 0,
         cleaning: CleaningState::default(),
-        without_room: BTreeSet::new(),
         torn: false,
         newest_snapshot: None,
     };

@@ -44,24 +44,6 @@ fn a_full_disk_refuses_appends_serves_reads_and_recovers() {
     }
 }
 
-/// librdkafka answers a gap with a new epoch, and sends again what other partitions may have taken: no gap is reported that the disk made.
-#[test]
-fn what_follows_a_batch_that_had_no_room_is_no_gap_of_its_producer() {
-    let disk = FaultyDisk::new();
-    let mut log = new_log(&disk, small());
-    append(&mut log, producer_batch(1, 0, 0, 1));
-    append(&mut log, producer_batch(2, 0, 0, 1));
-    disk.set_free_bytes(Some(0));
-    let code = |log: &mut PartitionLog, batch| try_append(log, batch).map(|_| ()).map_err(|error| error.error_code());
-    assert_eq!(code(&mut log, producer_batch(1, 0, 1, 1)), Err(ErrorCode::KafkaStorageError));
-    disk.set_free_bytes(None);
-    assert_eq!(code(&mut log, producer_batch(1, 0, 2, 1)), Err(ErrorCode::KafkaStorageError));
-    assert_eq!(code(&mut log, producer_batch(2, 0, 2, 1)), Err(ErrorCode::OutOfOrderSequenceNumber));
-    assert_eq!(code(&mut log, producer_batch(1, 0, 1, 1)), Ok(()));
-    assert_eq!(code(&mut log, producer_batch(1, 0, 2, 1)), Ok(()));
-    assert_eq!(code(&mut log, producer_batch(1, 0, 4, 1)), Err(ErrorCode::OutOfOrderSequenceNumber));
-}
-
 #[test]
 fn a_full_disk_at_a_roll_leaves_the_log_usable() {
     for free in 0..300 {

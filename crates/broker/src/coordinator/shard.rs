@@ -324,6 +324,7 @@ impl Shard {
             leader_epoch: self.leader_epoch,
             acks: Acks::All,
             zstd_allowed: true,
+            turned_away: None,
             now_ms,
             now: tokio::time::Instant::now(),
             request_bytes: 0,

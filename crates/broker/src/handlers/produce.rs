@@ -23,6 +23,7 @@ use crate::handlers::leader_hints::{Leader, LeaderHints};
 use crate::replica::cell::{ProduceContext, ProduceError};
 use crate::replica::produce_wait::ProduceWait;
 use crate::replica::table::TopicReplicas;
+use crate::replica::turned_away::{Sender, TurnedAway};
 use crate::state::BrokerState;
 
 /// From this version on zstd is allowed (KIP-110).
@@ -85,6 +86,7 @@ impl Produce<'_> {
                 leader_epoch: LeaderEpoch::NONE,
                 acks,
                 zstd_allowed,
+                turned_away: None,
                 now_ms: clock::now_ms(),
                 now: ctx.begun,
                 request_bytes: ctx.request_bytes,
@@ -141,17 +143,20 @@ impl Produce<'_> {
         partition: PartitionProduceData,
     ) -> PartitionProduceResponse {
         let index = partition.index;
-        let place = self.places;
+        let by_id = self.by_id;
+        let named = || {
+            if by_id {
+                TopicRef::Id(TopicId(id))
+            } else {
+                TopicRef::Name(name.to_owned())
+            }
+        };
+        let appended = self.append_in_turn(topic, &named, partition);
         self.places += 1;
-        match self.append(topic, partition, place) {
+        match appended {
             Ok(response) => response,
             Err(ProduceError::Refused(error)) => {
-                let named = if self.by_id {
-                    TopicRef::Id(TopicId(id))
-                } else {
-                    TopicRef::Name(name.to_owned())
-                };
-                let error = elsewhere::or(self.broker, &named, index, error);
+                let error = elsewhere::or(self.broker, &named(), index, error);
                 refused(index, error, error.message().to_string())
             }
             Err(ProduceError::Log(error)) => PartitionProduceResponse {
@@ -162,23 +167,56 @@ impl Produce<'_> {
         }
     }
 
+    /// Appends a batch, unless one that its producer sent before it was turned away and has not come again: see [`TurnedAway`].
+    fn append_in_turn(
+        &mut self,
+        topic: Result<&TopicReplicas, ErrorCode>,
+        named: &dyn Fn() -> TopicRef,
+        partition: PartitionProduceData,
+    ) -> Result<PartitionProduceResponse, ProduceError> {
+        let context = self.context?;
+        let index = partition.index;
+        let Some(batch) = partition.records.as_ref().and_then(|records| BatchHeader::parse(records).ok()) else {
+            return self.append(topic, partition, context);
+        };
+        if batch.is_transactional() {
+            // Nobody could end the transaction that this would begin.
+            return Err(ErrorCode::InvalidTxnState.into());
+        }
+        let turned_away = &self.broker.turned_away;
+        let sender = || Sender::of(&batch, named(), index);
+        let known = if turned_away.is_empty(context.now) { None } else { sender() };
+        let context = ProduceContext {
+            turned_away: known
+                .as_ref()
+                .and_then(|sender| turned_away.reason_before(sender, &batch, context.now)),
+            ..context
+        };
+        let appended = self.append(topic, partition, context);
+        match (&appended, known) {
+            (Ok(_), Some(sender)) => turned_away.forget(&sender),
+            (Err(error), known) if TurnedAway::is_noted(error.error_code()) => {
+                if let Some(sender) = known.or_else(sender) {
+                    turned_away.note(sender, &batch, error.error_code(), context.now);
+                }
+            }
+            _ => {}
+        }
+        appended
+    }
+
     fn append(
         &mut self,
         topic: Result<&TopicReplicas, ErrorCode>,
         partition: PartitionProduceData,
-        place: usize,
+        context: ProduceContext,
     ) -> Result<PartitionProduceResponse, ProduceError> {
-        let context = self.context?;
         let cell = topic?.cell(partition.index)?;
         let records = partition
             .records
             .filter(|records| !records.is_empty())
             .ok_or(ErrorCode::InvalidRecord)?;
-        if BatchHeader::parse(&records).is_ok_and(|batch| batch.is_transactional()) {
-            // Nobody could end the transaction that this would begin.
-            return Err(ErrorCode::InvalidTxnState.into());
-        }
-        let wait = &mut self.wait;
+        let (wait, place) = (&mut self.wait, self.places);
         let (info, is_parked) = cell.append(records, context, || wait.get_or_insert_default().ticket(place).into())?;
         Ok(PartitionProduceResponse {
             index: partition.index,

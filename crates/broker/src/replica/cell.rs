@@ -99,6 +99,8 @@ pub(crate) struct ProduceContext {
     pub(crate) leader_epoch: LeaderEpoch,
     pub(crate) acks: Acks,
     pub(crate) zstd_allowed: bool,
+    /// See [`AppendContext::turned_away`].
+    pub(crate) turned_away: Option<ErrorCode>,
     pub(crate) now_ms: i64,
     pub(crate) now: Instant,
     pub(crate) request_bytes: usize,
@@ -109,6 +111,15 @@ pub(crate) struct ProduceContext {
 pub(crate) enum ProduceError {
     Refused(ErrorCode),
     Log(AppendError),
+}
+
+impl ProduceError {
+    pub(crate) fn error_code(&self) -> ErrorCode {
+        match self {
+            ProduceError::Refused(error) => *error,
+            ProduceError::Log(error) => error.error_code(),
+        }
+    }
 }
 
 impl From<ErrorCode> for ProduceError {
@@ -212,6 +223,7 @@ impl Cell {
             now_ms: context.now_ms,
             origin: context.origin,
             zstd_allowed: context.zstd_allowed,
+            turned_away: context.turned_away,
         };
         let mut info = match replica.log.append_as_leader(records, append) {
             Ok(info) => info,

@@ -3,6 +3,7 @@
 use dohle_client::{ClientConfig, Connection};
 use dohle_protocol::batch;
 use dohle_protocol::builder::RecordBatchBuilder;
+use dohle_protocol::id::{ProducerEpoch, ProducerId};
 use dohle_protocol::messages::create_topics::{CreatableTopic, CreatableTopicConfig, CreateTopicsRequest};
 use dohle_protocol::messages::fetch::{self, FetchPartition, FetchRequest, FetchTopic};
 use dohle_protocol::messages::find_coordinator::FindCoordinatorRequest;
@@ -45,12 +46,17 @@ impl Log {
             ..CreateTopicsRequest::default()
         };
         assert_created(&nodes.ask(id, &request).await.topics.remove(0));
-        let log = Log { topic: topic.to_owned() };
+        let log = Log::named(topic);
         until(true, async || log.leader(nodes, id).await != -1).await;
         let leader = log.leader(nodes, id).await;
         // The leader may hear of it a little later.
         until(leader, async || log.leader(nodes, leader).await).await;
         log
+    }
+
+    /// One that is still to be made.
+    pub(crate) fn named(topic: &str) -> Log {
+        Log { topic: topic.to_owned() }
     }
 
     async fn partition(&self, nodes: &Nodes, id: i32) -> Option<MetadataResponsePartition> {
@@ -83,6 +89,17 @@ impl Log {
     pub(crate) async fn produce(&self, nodes: &Nodes, id: i32, acks: i16, value: &str) -> PartitionProduceResponse {
         let mut batch = RecordBatchBuilder::new();
         batch.append(1, None, Some(value.as_bytes()), &[]);
+        self.send(nodes, id, acks, batch).await
+    }
+
+    /// One record of an idempotent producer, which is its number; the error of the answer.
+    pub(crate) async fn produce_numbered(&self, nodes: &Nodes, id: i32, producer_id: i64, sequence: i32) -> ErrorCode {
+        let mut batch = RecordBatchBuilder::new().producer(ProducerId(producer_id), ProducerEpoch(0), sequence);
+        batch.append(1, None, Some(sequence.to_string().as_bytes()), &[]);
+        ErrorCode::from_code(self.send(nodes, id, -1, batch).await.error_code)
+    }
+
+    async fn send(&self, nodes: &Nodes, id: i32, acks: i16, batch: RecordBatchBuilder) -> PartitionProduceResponse {
         let request = ProduceRequest {
             acks,
             timeout_ms: 10_000,

@@ -4,5 +4,6 @@ mod failures;
 mod formation;
 mod log;
 mod nodes;
+mod producers;
 mod replication;
 mod roles;

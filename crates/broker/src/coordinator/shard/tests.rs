@@ -214,6 +214,7 @@ async fn offsets_of_a_transaction_count_once_it_has_been_committed() {
             leader_epoch: LeaderEpoch::NONE,
             acks: Acks::None,
             zstd_allowed: true,
+            turned_away: None,
             now_ms: 1,
             now: tokio::time::Instant::now(),
             request_bytes: 0,

@@ -55,6 +55,7 @@ fn append(cell: &Arc<Cell>, now: Instant) -> Result<Offset, ProduceError> {
         leader_epoch: LeaderEpoch::NONE,
         acks: Acks::All,
         zstd_allowed: true,
+        turned_away: None,
         now_ms: 1,
         now,
         request_bytes: 0,
