@@ -23,18 +23,17 @@ const CLIENTS_ON_THREE_NODES: &[&str] = &[
 /// On the binary that users run.
 pub(crate) fn run(long: bool) -> Result<()> {
     let binary = release_binary()?;
+    if long {
+        let kills = ["tests/cluster/test_leader_kills.py", "-s", "--kills", KILLS_LONG];
+        pytest_on(1, TIME_MAX, &binary, &kills)?;
+    }
     power_cut(&binary, long)?;
     if long {
         clusters(&binary, TIME_MAX, &["--rounds", ROUNDS_LONG])?;
     } else {
         clusters(&binary, TESTS_TIME_MAX, &[])?;
     }
-    pytest_on(3, TIME_MAX, &binary, CLIENTS_ON_THREE_NODES)?;
-    if long {
-        let kills = ["tests/cluster/test_leader_kills.py", "-s", "--kills", KILLS_LONG];
-        pytest_on(1, TIME_MAX, &binary, &kills)?;
-    }
-    Ok(())
+    pytest_on(3, TIME_MAX, &binary, CLIENTS_ON_THREE_NODES)
 }
 
 pub(crate) fn power_cut(binary: &Path, long: bool) -> Result<()> {
