@@ -30,9 +30,11 @@ def produce(peer, topic, size, *arguments, records=None, **settings):
 
 
 def consume(peer, topic, size, *arguments, records=None, **settings):
+    """By itself librdkafka pauses for a second whenever 100,000 records are queued, to which only a quick broker brings it."""
     return load(
-        "consume", "--bootstrap-server", peer.address, "--topic", topic, "--records", records or RECORDS[size], *arguments, **settings
-    )
+        "consume", "--bootstrap-server", peer.address, "--topic", topic, "--records", records or RECORDS[size], *arguments,
+        **{"fetch_queue_backoff_ms": 10, **settings},
+    )  # fmt: skip
 
 
 def warm_kafka(folder):

@@ -24,13 +24,19 @@ def test_p1_p2_p3_p4_bulk(stage, page):
                 with stage.on(kind) as (peer, topic):
                     written[size][kind].append(measured(peer, lambda: produce(peer, topic, size)))
                     if kind != "sink":
-                        read[size][kind].append(measured(peer, lambda: consume(peer, topic, size)))
+                        read[size][kind].append(measured(peer, lambda: read_through(peer, topic, size)))
     for size in RECORDS:
         add_produce(page, size, written[size])
         add_consume(page, size, read[size])
     costs = {size: column(written[size], per_gb)["dohle"] for size in RECORDS}
     compared = {"base": costs[KIB], "dohle": costs[100]}
     page.against.add("P2 produce 100 B: CPU of the broker; base: 1 KiB", "s/GB", compared, [Goal(1.5, "base")])
+
+
+def read_through(peer, topic, size):
+    """More than once what is read quickly: the kernel counts processor time in hundredths of a second."""
+    reports = [consume(peer, topic, size) for _ in range({KIB: 3, 100: 1}[size])]
+    return {name: sum(report[name] for report in reports) for name in ("bytes", "seconds", "client_cpu_s")}
 
 
 def add_produce(page, size, reports):
