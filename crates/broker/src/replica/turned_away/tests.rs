@@ -1,3 +1,5 @@
+//! What is held back, and for how long.
+
 use std::time::Duration;
 
 use dohle_protocol::builder::RecordBatchBuilder;
