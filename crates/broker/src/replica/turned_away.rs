@@ -12,10 +12,12 @@ use dohle_protocol::ErrorCode;
 use dohle_protocol::batch::{BatchHeader, sequence_is_before};
 use dohle_protocol::id::{ProducerEpoch, ProducerId};
 use dohle_replication::TopicRef;
+use dohle_storage::AppendError;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::limits;
+use crate::replica::cell::ProduceError;
 
 /// One producer in one partition, as its requests name it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -65,13 +67,16 @@ struct Notes {
 }
 
 impl TurnedAway {
-    /// Whether errors like this pass, and come before anything is appended.
-    pub(crate) fn is_noted(error: ErrorCode) -> bool {
+    /// Whether errors like this pass, and come before anything is appended. What was only behind another batch is not noted: should that
+    /// one never come again, because another broker had taken it, the wait for it has to end.
+    pub(crate) fn is_noted(error: &ProduceError) -> bool {
         use ErrorCode::{KafkaStorageError, NotEnoughReplicas, NotLeaderOrFollower, UnknownTopicId, UnknownTopicOrPartition};
-        matches!(
-            error,
-            NotLeaderOrFollower | UnknownTopicOrPartition | UnknownTopicId | NotEnoughReplicas | KafkaStorageError
-        )
+        let is_behind = matches!(error, ProduceError::Log(AppendError::BehindTurnedAway { .. }));
+        !is_behind
+            && matches!(
+                error.error_code(),
+                NotLeaderOrFollower | UnknownTopicOrPartition | UnknownTopicId | NotEnoughReplicas | KafkaStorageError
+            )
     }
 
     /// Whether there is anything to look up.

@@ -76,6 +76,17 @@ fn what_is_old_is_forgotten_and_what_is_new_is_kept_within_bounds() {
 }
 
 #[test]
+fn a_batch_that_waits_for_another_does_not_prolong_the_wait() {
+    let behind = AppendError::BehindTurnedAway {
+        producer_id: ProducerId(7),
+        reason: REASON,
+    };
+    assert!(TurnedAway::is_noted(&ProduceError::Refused(REASON)));
+    assert!(!TurnedAway::is_noted(&ProduceError::Log(behind)));
+    assert!(!TurnedAway::is_noted(&ProduceError::Refused(ErrorCode::InvalidRecord)));
+}
+
+#[test]
 fn producers_without_numbers_are_not_noted() {
     let mut batch = RecordBatchBuilder::new();
     batch.append(1, None, Some(b"value"), &[]);
