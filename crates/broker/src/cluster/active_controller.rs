@@ -1,6 +1,7 @@
 //! What the controller does by itself while it is on this node: brokers that are silent or gone are fenced, preferred replicas lead again.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use dohle_metadata::controller::ControllerRequest;
 use dohle_metadata::image::ClusterImage;
@@ -71,7 +72,12 @@ async fn miss(broker: &BrokerState, former: Option<NodeId>) {
     let Some(former) = former.and_then(|former| i32::try_from(former).ok()) else {
         return;
     };
-    tokio::time::sleep(broker.config.broker_session_timeout().saturating_sub(LEADER_SILENCE)).await;
+    let config = &broker.config;
+    tokio::time::sleep(time_to_be_heard_of(
+        config.broker_session_timeout(),
+        config.broker_heartbeat_interval(),
+    ))
+    .await;
     decide(
         broker,
         ControllerRequest::FenceUnheard {
@@ -79,6 +85,11 @@ async fn miss(broker: &BrokerState, former: Option<NodeId>) {
         },
     )
     .await;
+}
+
+/// One that has handed over in order was not silent: it is heard of within an interval, however short a session is.
+fn time_to_be_heard_of(session: Duration, heartbeat_interval: Duration) -> Duration {
+    session.saturating_sub(LEADER_SILENCE).max(heartbeat_interval.min(session))
 }
 
 async fn keep_watch(broker: &BrokerState) {
@@ -139,4 +150,17 @@ async fn fence_if_gone(broker: &BrokerState, broker_id: BrokerId, broker_epoch: 
 pub(super) async fn refuses(address: &str) -> bool {
     let dialled = tokio::time::timeout(limits::DIAL_TIMEOUT, TcpStream::connect(address)).await;
     matches!(dialled, Ok(Err(error)) if error.kind() == std::io::ErrorKind::ConnectionRefused)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_session_leaves_a_former_controller_time_for_a_heartbeat() {
+        let ms = Duration::from_millis;
+        assert_eq!(time_to_be_heard_of(ms(3000), ms(1000)), ms(3000) - LEADER_SILENCE);
+        assert_eq!(time_to_be_heard_of(ms(1400), ms(500)), ms(500));
+        assert_eq!(time_to_be_heard_of(ms(300), ms(1000)), ms(300));
+    }
 }

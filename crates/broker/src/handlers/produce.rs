@@ -194,7 +194,7 @@ impl Produce<'_> {
         };
         let appended = self.append(topic, partition, context);
         match (&appended, known) {
-            (Ok(_), Some(sender)) => turned_away.forget(&sender),
+            (Ok(_), Some(sender)) => turned_away.forget(&sender, &batch),
             (Err(error), known) if TurnedAway::is_noted(error) => {
                 if let Some(sender) = known.or_else(sender) {
                     turned_away.note(sender, &batch, error.error_code(), context.now);

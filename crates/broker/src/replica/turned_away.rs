@@ -124,9 +124,14 @@ impl TurnedAway {
         sequence_is_before(note.first_sequence, batch.base_sequence).then_some(note.reason)
     }
 
-    /// A batch of the sender is in the log, and by that whatever was before it.
-    pub(crate) fn forget(&self, sender: &Sender) {
-        self.notes.lock().by_sender.remove(sender);
+    /// The batch is in the log, and by that whatever was before it.
+    pub(crate) fn forget(&self, sender: &Sender, batch: &BatchHeader) {
+        let mut notes = self.notes.lock();
+        // It may be one that came again and was there before.
+        let comes_first = |note: &Note| note.epoch == batch.producer_epoch && sequence_is_before(batch.base_sequence, note.first_sequence);
+        if !notes.by_sender.get(sender).is_some_and(comes_first) {
+            notes.by_sender.remove(sender);
+        }
     }
 }
 

@@ -36,7 +36,9 @@ fn only_what_comes_behind_the_first_one_is_held_back() {
         (None, None),
         "of another partition, of another epoch"
     );
-    turned_away.forget(&sender(0));
+    turned_away.forget(&sender(0), &batch(0, 9));
+    assert_eq!(reason(0, 0, 11), Some(REASON), "what was before it says nothing of it");
+    turned_away.forget(&sender(0), &batch(0, 10));
     assert_eq!(reason(0, 0, 11), None);
 }
 
